@@ -1,0 +1,26 @@
+import type { Static, TSchema } from 'typebox';
+
+/**
+ * One method of the server API: its name in the URL, the shape of its request and what it does.
+ *
+ * The schema checks JSON *types* only (a wrong type is HTTP 400 before the method runs); unknown members are
+ * ignored. What a value means is checked by `handle`, which throws `ApiError` (107 and the like). `handle` gives back
+ * the `result` object, zero values already left out.
+ */
+export interface Method {
+  readonly name: string;
+  /** True when consumers (outbox, Kafka, …) may call it: it changes something. */
+  readonly mutating: boolean;
+  readonly request: TSchema;
+  handle(request: never): Promise<object>;
+}
+
+/** Declares a method with the type of its request taken from the schema. */
+export function defineMethod<S extends TSchema>(method: {
+  name: string;
+  mutating: boolean;
+  request: S;
+  handle(request: Static<S>): Promise<object>;
+}): Method {
+  return method as unknown as Method;
+}

@@ -1,0 +1,148 @@
+/**
+ * The configuration as the server uses it: every key present, durations in milliseconds. Names and defaults are
+ * Centrifugo v6's (`server-api` section 8, `push-api` section 10, `client-protocol` section 10, `consumers`).
+ */
+import type { ProviderName } from '../push/providers/provider.ts';
+
+export interface NamespaceOptions {
+  history_size: number;
+  history_ttl: number;
+  history_meta_ttl: number;
+  force_positioning: boolean;
+  allow_positioning: boolean;
+  force_recovery: boolean;
+  allow_recovery: boolean;
+  presence: boolean;
+  join_leave: boolean;
+  force_push_join_leave: boolean;
+  allow_subscribe_for_client: boolean;
+  allow_subscribe_for_anonymous: boolean;
+  allow_publish_for_client: boolean;
+  allow_publish_for_subscriber: boolean;
+  allow_publish_for_anonymous: boolean;
+  allow_presence_for_client: boolean;
+  allow_presence_for_subscriber: boolean;
+  allow_presence_for_anonymous: boolean;
+  allow_history_for_client: boolean;
+  allow_history_for_subscriber: boolean;
+  allow_history_for_anonymous: boolean;
+  allow_user_limited_channels: boolean;
+  channel_regex: string;
+  publication_data_format: '' | 'json' | 'json_object' | 'binary';
+}
+
+export interface TokenOptions {
+  hmac_secret_key: string;
+  hmac_previous_secret_key: string;
+  audience: string;
+  issuer: string;
+  user_id_claim: string;
+}
+
+export interface ClientOptions {
+  allowed_origins: string[];
+  insecure: boolean;
+  allow_anonymous_connect_without_token: boolean;
+  disallow_anonymous_connection_tokens: boolean;
+  token: TokenOptions;
+  subscription_token: TokenOptions & { enabled: boolean };
+  ping_interval: number;
+  pong_timeout: number;
+  stale_close_delay: number;
+  expired_close_delay: number;
+  expired_sub_close_delay: number;
+  presence_update_interval: number;
+  channel_position_check_delay: number;
+  channel_limit: number;
+  queue_max_size: number;
+  history_max_publication_limit: number;
+  recovery_max_publication_limit: number;
+  user_connection_limit: number;
+  connection_limit: number;
+  connect_include_server_time: boolean;
+}
+
+export interface ChannelOptions {
+  max_length: number;
+  history_meta_ttl: number;
+  publication_data_format: '' | 'json' | 'json_object' | 'binary';
+  without_namespace: NamespaceOptions;
+  namespaces: ({ name: string } & NamespaceOptions)[];
+}
+
+export interface WebSocketOptions {
+  disabled: boolean;
+  handler_prefix: string;
+  message_size_limit: number;
+  compression: boolean;
+  write_timeout: number;
+}
+
+export interface PostgresConsumerOptions {
+  /** Empty: the server's own database (the embedded one included). */
+  dsn: string;
+  outbox_table_name: string;
+  num_partitions: number;
+  partition_select_limit: number;
+  partition_poll_interval: number;
+  partition_notification_channel: string;
+  partition_notification_dsn: string;
+  use_try_lock: boolean;
+}
+
+export interface ConsumerConfig {
+  name: string;
+  enabled: boolean;
+  type: 'postgresql';
+  postgresql: PostgresConsumerOptions;
+}
+
+export interface WebPushConfig {
+  vapid_public_key: string;
+  vapid_private_key: string;
+  subject: string;
+  tokens_batch_size: number;
+  allowed_endpoint_origins: string[];
+  extra_allowed_endpoint_origins: string[];
+  /** Exact origins such as `http://127.0.0.1:8090`, for tests and emulators: lifts the SSRF rules for these alone. */
+  insecure_endpoint_origins: string[];
+}
+
+export interface PushConfig {
+  enabled: boolean;
+  enabled_providers: ProviderName[];
+  dry_run: boolean;
+  dry_run_latency: number;
+  max_inactive_device_interval: number;
+  /** Threads that send; sockets never share one with them. */
+  sender_threads: number;
+  retry: { max_attempts: number; base_delay: number; max_delay: number };
+  queue: {
+    type: 'postgresql';
+    postgresql: { consumer_concurrency: number; prefix: string };
+  };
+  webpush: WebPushConfig;
+}
+
+export interface Config {
+  http_server: { address: string; port: number };
+  log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'none' };
+  http_api: {
+    key: string;
+    insecure: boolean;
+    disabled: boolean;
+    error_mode: '' | 'transport';
+    handler_prefix: string;
+    /** Bytes; a 100 000-channel broadcast is about 2 MB. */
+    max_body_size: number;
+  };
+  health: { enabled: boolean; handler_prefix: string };
+  prometheus: { enabled: boolean; handler_prefix: string };
+  client: ClientOptions;
+  channel: ChannelOptions;
+  websocket: WebSocketOptions;
+  database: { enabled: boolean; postgresql: { dsn: string; pool_size: number } };
+  push_notifications: PushConfig;
+  consumers: ConsumerConfig[];
+  shutdown: { timeout: number };
+}

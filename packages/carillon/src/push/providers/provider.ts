@@ -1,0 +1,60 @@
+/**
+ * What every push provider is: a pure step from a batch of targets and one message to one outcome per target.
+ * Providers know nothing of the queue or the database, and run in sender threads, never beside sockets.
+ */
+
+export type ProviderName = 'fcm' | 'hms' | 'apns' | 'webpush';
+export const PROVIDER_NAMES: readonly ProviderName[] = ['fcm', 'hms', 'apns', 'webpush'];
+
+/** One address to send to. For `webpush` the token is the endpoint and `keys` are the subscription's. */
+export interface Target {
+  readonly token: string;
+  readonly keys?: { readonly p256dh: string; readonly auth: string };
+}
+
+/** The provider's own block of `notification`, e.g. `{headers, payload}` for webpush. Plain data, cloneable. */
+export type ProviderMessage = Readonly<Record<string, unknown>>;
+
+/**
+ * What became of one target.
+ * - `accepted`: the service took it (`id` is its name for the message, if it gave one)
+ * - `gone`: the address is dead, remove the device
+ * - `retry`: may pass later, not before `retryAfterMs` when given
+ * - `failed`: will never pass, keep the device
+ */
+export interface Outcome {
+  readonly index: number;
+  readonly kind: 'accepted' | 'gone' | 'retry' | 'failed';
+  /** A short stable word for metrics and status, e.g. `unregistered`, `too_many_requests`, `timeout`. */
+  readonly code: string;
+  /** Words for a person; tokens shortened, no secrets. */
+  readonly reason?: string;
+  readonly httpStatus?: number;
+  readonly retryAfterMs?: number;
+  readonly id?: string;
+}
+
+export interface SendBatch {
+  readonly targets: readonly Target[];
+  readonly message: ProviderMessage;
+}
+
+export interface Provider {
+  readonly name: ProviderName;
+  /**
+   * Sends to every target and reports each exactly once, as soon as it is known. Resolves when all are reported;
+   * never rejects for what a service or the network did: that is an outcome.
+   */
+  send(batch: SendBatch, report: (outcome: Outcome) => void): Promise<void>;
+  /** Closes connections; sends under way end as `retry`. */
+  close(): Promise<void>;
+}
+
+/** What the API checks before it queues: the provider's own rules for addresses and messages. */
+export interface ProviderRules {
+  readonly name: ProviderName;
+  /** Parses the `token` of `device_register` or a raw token; throws `ApiError` 107 naming `field`. */
+  parseToken(token: string, field: string): Target;
+  /** Checks size and shape of the block in `notification`; throws `ApiError` 107 naming the field. */
+  checkMessage(message: unknown, field: string): ProviderMessage;
+}
