@@ -8,6 +8,8 @@
 export interface Queryable {
   /** Runs one statement with positional parameters and gives back its rows (`RETURNING` included). */
   query<Row = Record<string, unknown>>(text: string, params?: readonly unknown[]): Promise<Row[]>;
+  /** Several statements without parameters, for migrations. */
+  exec(sql: string): Promise<void>;
 }
 
 /** Called with the payload of a NOTIFY, or with `undefined` after a lost connection came back. */
@@ -20,7 +22,11 @@ export interface Database extends Queryable {
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** LISTEN on a channel, re-established after a lost connection. The returned function stops listening. */
   listen(channel: string, listener: NotifyListener): Promise<() => Promise<void>>;
-  /** Several statements without parameters, for migrations. */
-  exec(sql: string): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A numbered step of a schema; applied once, in order, and never changed after it has landed. */
+export interface Migration {
+  readonly name: string;
+  readonly sql: string;
 }
