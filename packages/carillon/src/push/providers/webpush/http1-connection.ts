@@ -1,0 +1,94 @@
+import { Agent, type IncomingMessage, request as sendRequest } from 'node:http';
+import type { Socket } from 'node:net';
+import type { PushResponse } from './outcome.ts';
+import { ResponseReader } from './response-reader.ts';
+import {
+  type Connection,
+  openSocket,
+  type PushRequest,
+  TransportError,
+  type TransportOptions,
+} from './transport.ts';
+
+/** Sockets of one origin: each carries one request at a time. */
+const MAX_SOCKETS = 16;
+
+/** Keep-alive sockets of an origin that speaks HTTP/1.1 only. It is never retired: each socket stands for itself. */
+export class Http1Connection implements Connection {
+  readonly capacity = MAX_SOCKETS;
+  readonly #origin: URL;
+  readonly #agent: Agent;
+  readonly #requestTimeoutMs: number;
+  #usable = true;
+
+  /** @param firstSocket the one on which HTTP/1.1 was agreed, used for the first request */
+  constructor(origin: URL, options: TransportOptions, firstSocket?: Socket) {
+    this.#origin = origin;
+    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS });
+    let unused = firstSocket;
+    this.#agent.createConnection = (_options, callback) => {
+      const socket = unused;
+      unused = undefined;
+      if (socket && !socket.destroyed) return socket;
+      openSocket(origin, ['http/1.1'], options).then(
+        (opened) => callback?.(null, opened),
+        (error) => callback?.(error, undefined as never),
+      );
+      return undefined;
+    };
+  }
+
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  request(request: PushRequest, onDone: () => void): Promise<PushResponse> {
+    return new Promise((resolve, reject) => {
+      let reader: ResponseReader | undefined;
+      let failure: Error | undefined;
+      const outgoing = sendRequest({
+        agent: this.#agent,
+        method: 'POST',
+        path: request.path,
+        headers: { host: this.#origin.host, ...request.headers },
+        setDefaultHeaders: false,
+      });
+      const timer = setTimeout(() => {
+        outgoing.destroy(new TransportError('timeout', `no answer within ${this.#requestTimeoutMs} ms`));
+      }, this.#requestTimeoutMs);
+
+      outgoing.on('response', (incoming: IncomingMessage) => {
+        reader = new ResponseReader(incoming.statusCode ?? 0, incoming.headers);
+        if (reader.isDecided) resolve(reader.response());
+        incoming.on('data', (chunk: Buffer) => {
+          if (!reader?.add(chunk)) outgoing.destroy();
+        });
+        incoming.on('error', () => {});
+      });
+      outgoing.on('error', (error) => {
+        failure = error;
+      });
+      outgoing.on('close', () => {
+        clearTimeout(timer);
+        if (reader) resolve(reader.response());
+        else reject(lost(failure, outgoing.reusedSocket));
+        onDone();
+      });
+      outgoing.end(request.body);
+    });
+  }
+
+  destroy(): void {
+    this.#usable = false;
+    this.#agent.destroy();
+  }
+}
+
+function lost(cause: Error | undefined, reusedSocket: boolean): TransportError {
+  if (cause instanceof TransportError) return cause;
+  // The service closed an idle socket while the request was on its way: it did not read it.
+  const unprocessed = reusedSocket && (cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNRESET';
+  const message = cause?.message ?? 'the service closed the connection without an answer';
+  return new TransportError('connection_lost', message, { unprocessed, cause });
+}

@@ -1,0 +1,146 @@
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { PushResponse } from './outcome.ts';
+import { ResponseReader } from './response-reader.ts';
+import {
+  type Connection,
+  type ConnectionEvents,
+  type PushRequest,
+  TransportError,
+  type TransportOptions,
+} from './transport.ts';
+
+/** Our own ceiling on streams of a session, whatever the peer allows. */
+const MAX_STREAMS = 200;
+
+/**
+ * One HTTP/2 session. It takes requests once the peer's settings are known, and is retired by GOAWAY, by an error, or
+ * when a request times out and no other had an answer since: a peer that went silent without closing. A retired
+ * session lets the requests under way end; its pool then destroys it.
+ */
+export class Http2Connection implements Connection {
+  readonly #session: ClientHttp2Session;
+  readonly #events: ConnectionEvents;
+  readonly #requestTimeoutMs: number;
+  #usable = true;
+  #lastAnswerAt = 0;
+  /** Streams above it were not looked at by the peer (RFC 9113 §6.8). */
+  #lastProcessedStream = Number.POSITIVE_INFINITY;
+
+  private constructor(session: ClientHttp2Session, events: ConnectionEvents, options: TransportOptions) {
+    this.#session = session;
+    this.#events = events;
+    this.#requestTimeoutMs = options.requestTimeoutMs;
+    session.on('remoteSettings', () => events.changed());
+    session.on('goaway', (_code, lastStreamId) => {
+      this.#lastProcessedStream = lastStreamId ?? 0;
+      this.#retire();
+    });
+    session.on('error', () => this.#retire());
+    session.on('close', () => this.#retire());
+  }
+
+  /** Starts a session on a socket that agreed on `h2`. Rejects with `TransportError` when no settings come in time. */
+  static open(
+    origin: URL,
+    socket: Socket,
+    events: ConnectionEvents,
+    options: TransportOptions,
+  ): Promise<Http2Connection> {
+    return new Promise((resolve, reject) => {
+      const session = connect(origin, {
+        createConnection: () => socket,
+        settings: { enablePush: false },
+      });
+      const fail = (cause?: Error): void => {
+        clearTimeout(timer);
+        session.on('error', () => {});
+        session.destroy();
+        reject(
+          new TransportError('connect_failed', cause?.message ?? 'no HTTP/2 settings from the service', {
+            cause,
+          }),
+        );
+      };
+      const closed = (): void => fail();
+      const timer = setTimeout(closed, options.connectTimeoutMs);
+      session.once('error', fail);
+      session.once('close', closed);
+      session.once('remoteSettings', () => {
+        clearTimeout(timer);
+        session.off('error', fail);
+        session.off('close', closed);
+        resolve(new Http2Connection(session, events, options));
+      });
+    });
+  }
+
+  get capacity(): number {
+    return Math.min(this.#session.remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS, MAX_STREAMS);
+  }
+
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  request(request: PushRequest, onDone: () => void): Promise<PushResponse> {
+    return new Promise((resolve, reject) => {
+      let stream: ClientHttp2Stream;
+      try {
+        stream = this.#session.request({ ':method': 'POST', ':path': request.path, ...request.headers });
+      } catch (cause) {
+        this.#retire();
+        reject(new TransportError('connection_lost', 'the session was closed', { unprocessed: true, cause }));
+        onDone();
+        return;
+      }
+      const startedAt = performance.now();
+      let reader: ResponseReader | undefined;
+      let failure: Error | undefined;
+
+      const timer = setTimeout(() => {
+        if (this.#lastAnswerAt < startedAt) this.#retire();
+        reject(new TransportError('timeout', `no answer within ${this.#requestTimeoutMs} ms`));
+        stream.destroy();
+      }, this.#requestTimeoutMs);
+
+      stream.on('response', (headers) => {
+        this.#lastAnswerAt = performance.now();
+        reader = new ResponseReader(headers[':status'] ?? 0, headers);
+        if (reader.isDecided) resolve(reader.response());
+      });
+      stream.on('data', (chunk: Buffer) => {
+        if (!reader?.add(chunk)) stream.close(constants.NGHTTP2_CANCEL);
+      });
+      stream.on('error', (error) => {
+        failure = error;
+      });
+      stream.on('close', () => {
+        clearTimeout(timer);
+        if (reader) resolve(reader.response());
+        else reject(this.#lost(stream, failure));
+        onDone();
+      });
+      stream.end(request.body);
+    });
+  }
+
+  destroy(): void {
+    this.#usable = false;
+    this.#session.destroy();
+  }
+
+  #lost(stream: ClientHttp2Stream, cause: Error | undefined): TransportError {
+    const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
+    // A stream without an id never left this machine.
+    const unprocessed = refused || stream.id === undefined || stream.id > this.#lastProcessedStream;
+    const message = cause?.message ?? 'the service closed the stream without an answer';
+    return new TransportError('connection_lost', message, { unprocessed, cause });
+  }
+
+  #retire(): void {
+    if (!this.#usable) return;
+    this.#usable = false;
+    this.#events.retired();
+  }
+}

@@ -1,0 +1,210 @@
+import { Http1Connection } from './http1-connection.ts';
+import { Http2Connection } from './http2-connection.ts';
+import type { PushResponse } from './outcome.ts';
+import {
+  type Connection,
+  type ConnectionEvents,
+  openSocket,
+  type PushRequest,
+  TransportError,
+  type TransportOptions,
+} from './transport.ts';
+
+/** HTTP/2 sessions to one origin. Real services allow about 100 streams each. */
+const MAX_CONNECTIONS = 6;
+/** After a failed connect the origin's requests fail at once for this long, so that a batch does not wait for each. */
+const CONNECT_PAUSE_MS = 1_000;
+
+/** The right to send one request; must be used or given back. */
+export interface Slot {
+  send(request: PushRequest): Promise<PushResponse>;
+  release(): void;
+}
+
+interface Pooled {
+  readonly connection: Connection;
+  inFlight: number;
+  idleTimer: NodeJS.Timeout | undefined;
+}
+
+interface Waiter {
+  readonly resolve: (slot: Slot) => void;
+  readonly reject: (error: TransportError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * The connections to one push service.
+ *
+ * A caller first gets a slot, and prepares its request only then, so nothing piles up in front of a slow service. A
+ * slot comes from the first connection with room. When none has room, another is opened, up to a limit; the first
+ * tells by ALPN whether the service speaks HTTP/2. Connections leave the pool when they are retired or were idle for
+ * long; with the last one the client is empty and its owner may forget it.
+ */
+export class OriginClient {
+  readonly #origin: URL;
+  readonly #options: TransportOptions;
+  readonly #onEmpty: () => void;
+  readonly #pool = new Set<Pooled>();
+  readonly #waiters: Waiter[] = [];
+  #isConnecting = false;
+  #pause: { until: number; error: TransportError } | undefined;
+  #closed = false;
+
+  constructor(origin: string, options: TransportOptions, onEmpty: () => void) {
+    this.#origin = new URL(origin);
+    this.#options = options;
+    this.#onEmpty = onEmpty;
+  }
+
+  /** Waits for room on a connection, at most as long as a connect and a request may take. Rejects with `TransportError`. */
+  acquire(): Promise<Slot> {
+    if (this.#closed) return Promise.reject(closedError());
+    const slot = this.#takeSlot();
+    if (slot) return Promise.resolve(slot);
+    if (this.#pause && this.#isPaused() && this.#usableConnections() === 0)
+      return Promise.reject(this.#pause.error);
+    return new Promise((resolve, reject) => {
+      const waitMs = this.#options.connectTimeoutMs + this.#options.requestTimeoutMs;
+      const timer = setTimeout(() => {
+        this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
+        reject(new TransportError('timeout', `no room on a connection within ${waitMs} ms`));
+      }, waitMs);
+      const waiter: Waiter = { resolve, reject, timer };
+      this.#waiters.push(waiter);
+      this.#connectIfNeeded();
+    });
+  }
+
+  /** Breaks what is under way. */
+  close(): void {
+    this.#closed = true;
+    this.#rejectWaiters(closedError());
+    for (const pooled of this.#pool) this.#drop(pooled);
+  }
+
+  #takeSlot(): Slot | undefined {
+    for (const pooled of this.#pool) {
+      if (pooled.connection.usable && pooled.inFlight < pooled.connection.capacity) {
+        pooled.inFlight += 1;
+        clearTimeout(pooled.idleTimer);
+        const release = () => this.#release(pooled);
+        return { send: (request) => pooled.connection.request(request, release), release };
+      }
+    }
+    return undefined;
+  }
+
+  #release(pooled: Pooled): void {
+    pooled.inFlight -= 1;
+    this.#serveWaiters();
+    if (pooled.inFlight > 0 || !this.#pool.has(pooled)) return;
+    if (!pooled.connection.usable) {
+      this.#drop(pooled);
+      return;
+    }
+    pooled.idleTimer = setTimeout(() => this.#drop(pooled), this.#options.idleTimeoutMs);
+    pooled.idleTimer.unref();
+  }
+
+  #serveWaiters(): void {
+    while (this.#waiters.length > 0) {
+      const slot = this.#takeSlot();
+      if (!slot) break;
+      const waiter = this.#waiters.shift()!;
+      clearTimeout(waiter.timer);
+      waiter.resolve(slot);
+    }
+    this.#connectIfNeeded();
+  }
+
+  #connectIfNeeded(): void {
+    if (this.#closed || this.#waiters.length === 0 || this.#isConnecting || this.#isPaused()) return;
+    if (this.#usableConnections() >= MAX_CONNECTIONS) return;
+    this.#isConnecting = true;
+    this.#connect().then(
+      () => {
+        this.#isConnecting = false;
+        this.#pause = undefined;
+        this.#serveWaiters();
+      },
+      (error: TransportError) => {
+        this.#isConnecting = false;
+        this.#pause = { until: performance.now() + CONNECT_PAUSE_MS, error };
+        // Those who wait for other connections may still be served.
+        if (this.#usableConnections() === 0) this.#rejectWaiters(error);
+        this.#reportIfEmpty();
+      },
+    );
+  }
+
+  async #connect(): Promise<void> {
+    const options = this.#options;
+    if (this.#origin.protocol === 'http:') {
+      return this.#add(new Http1Connection(this.#origin, options));
+    }
+    const socket = await openSocket(this.#origin, ['h2', 'http/1.1'], options);
+    if (this.#closed) {
+      socket.destroy();
+      throw closedError();
+    }
+    if ((socket as { alpnProtocol?: unknown }).alpnProtocol !== 'h2') {
+      return this.#add(new Http1Connection(this.#origin, options, socket));
+    }
+    const events: ConnectionEvents = {
+      changed: () => this.#serveWaiters(),
+      retired: () => this.#dropRetired(),
+    };
+    const connection = await Http2Connection.open(this.#origin, socket, events, options);
+    if (!this.#closed && connection.usable) return this.#add(connection);
+    connection.destroy();
+    throw this.#closed
+      ? closedError()
+      : new TransportError('connect_failed', 'the service ended the session at once');
+  }
+
+  #add(connection: Connection): void {
+    this.#pool.add({ connection, inFlight: 0, idleTimer: undefined });
+  }
+
+  /** Those with requests under way are dropped when the last of these ends. */
+  #dropRetired(): void {
+    for (const pooled of this.#pool) {
+      if (!pooled.connection.usable && pooled.inFlight === 0) this.#drop(pooled);
+    }
+    this.#connectIfNeeded();
+  }
+
+  #drop(pooled: Pooled): void {
+    clearTimeout(pooled.idleTimer);
+    this.#pool.delete(pooled);
+    pooled.connection.destroy();
+    this.#reportIfEmpty();
+  }
+
+  #usableConnections(): number {
+    let count = 0;
+    for (const { connection } of this.#pool) if (connection.usable) count += 1;
+    return count;
+  }
+
+  #isPaused(): boolean {
+    return this.#pause !== undefined && performance.now() < this.#pause.until;
+  }
+
+  #rejectWaiters(error: TransportError): void {
+    for (const waiter of this.#waiters.splice(0)) {
+      clearTimeout(waiter.timer);
+      waiter.reject(error);
+    }
+  }
+
+  #reportIfEmpty(): void {
+    if (this.#pool.size === 0 && !this.#isConnecting && this.#waiters.length === 0) this.#onEmpty();
+  }
+}
+
+/** Why a request did not go out although nothing was wrong with it. */
+export function closedError(): TransportError {
+  return new TransportError('closed', 'the sender is closing', { unprocessed: true });
+}

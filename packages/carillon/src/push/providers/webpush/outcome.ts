@@ -1,0 +1,89 @@
+import type { Outcome } from '../provider.ts';
+
+/** The part of a push service's answer that decides what becomes of the push. */
+export interface PushResponse {
+  readonly status: number;
+  readonly location?: string | undefined;
+  readonly retryAfter?: string | undefined;
+  /** The beginning of the body, or for WNS its error header. */
+  readonly text: string;
+}
+
+const MIN_RETRY_AFTER_MS = 1_000;
+const MAX_RETRY_AFTER_MS = 3_600_000;
+const MAX_REASON_LENGTH = 200;
+
+/** Codes for statuses that have a word of their own in status and metrics. */
+const CODES: Readonly<Record<number, string>> = {
+  400: 'bad_request',
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'unregistered',
+  406: 'too_many_requests', // WNS says so, with Retry-After
+  408: 'timeout',
+  410: 'unregistered',
+  413: 'payload_too_large',
+  429: 'too_many_requests',
+  500: 'internal_error',
+  502: 'bad_gateway',
+  503: 'unavailable',
+  504: 'gateway_timeout',
+};
+const RETRY_STATUSES = new Set([406, 408, 421, 425, 429]);
+
+/** Reads an answer by RFC 8030 and what the services do in practice (`push-api` 5.1, `vendors` 4). */
+export function outcomeOf(response: PushResponse, index: number, now: number): Outcome {
+  const { status } = response;
+  if (status >= 200 && status < 300) {
+    const id = response.location?.split('/').pop();
+    return { index, kind: 'accepted', code: 'accepted', httpStatus: status, ...(id ? { id } : {}) };
+  }
+  const kind = kindOf(response);
+  const code = status >= 300 && status < 400 ? 'redirect' : (CODES[status] ?? `http_${status}`);
+  const retryAfterMs = kind === 'retry' ? parseRetryAfter(response.retryAfter, now) : undefined;
+  return {
+    index,
+    kind,
+    code,
+    httpStatus: status,
+    reason: reasonOf(response),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
+}
+
+/**
+ * `Retry-After` in milliseconds from now: seconds or an HTTP date (RFC 9110 §10.2.3), held between a second and an
+ * hour. Undefined when absent or neither.
+ */
+export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
+  const text = value?.trim();
+  if (!text) return undefined;
+  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
+  if (Number.isNaN(wait)) return undefined;
+  return Math.min(Math.max(wait, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
+}
+
+function kindOf({ status, text }: PushResponse): Outcome['kind'] {
+  if (status === 404 || status === 410) return 'gone';
+  // Apple ends a connection that idles with a 400.
+  const passes =
+    status >= 500 || RETRY_STATUSES.has(status) || (status === 400 && text.includes('IdleTimeout'));
+  return passes ? 'retry' : 'failed';
+}
+
+/** The service's own words where it has any: `reason` (Apple), `message` (Mozilla), else its text. */
+function reasonOf({ status, text }: PushResponse): string {
+  let words = text;
+  try {
+    const body: unknown = JSON.parse(text);
+    if (typeof body === 'object' && body !== null) {
+      const { reason, message } = body as { reason?: unknown; message?: unknown };
+      if (typeof reason === 'string') words = reason;
+      else if (typeof message === 'string') words = message;
+    }
+  } catch {
+    // Not JSON: the text speaks for itself.
+  }
+  words = words.replace(/\s+/g, ' ').trim().slice(0, MAX_REASON_LENGTH);
+  return words ? `push service answered ${status}: ${words}` : `push service answered ${status}`;
+}

@@ -1,0 +1,194 @@
+import { lookup as systemLookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import type { WebPushConfig } from '../../../config/config.ts';
+import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
+import { guardLookup } from './addresses.ts';
+import { encrypt, type SubscriptionKeys } from './encryption.ts';
+import { createEndpointRules, type Endpoint } from './endpoint-rules.ts';
+import { type PreparedMessage, prepareMessage } from './message.ts';
+import { closedError, OriginClient, type Slot } from './origin-client.ts';
+import { outcomeOf } from './outcome.ts';
+import { adaptHeaders } from './service-quirks.ts';
+import { readKeys } from './subscription.ts';
+import type { PushRequest, TransportError, TransportOptions } from './transport.ts';
+import { createVapidSigner } from './vapid.ts';
+
+export interface WebPushProviderOptions {
+  /** Root certificates in place of Node's own (PEM). */
+  readonly ca?: string | Buffer;
+  /** Resolves names; its answers pass the address check all the same. */
+  readonly lookup?: LookupFunction;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Default 5 000. */
+  readonly connectTimeoutMs?: number;
+  /** Default 10 000. */
+  readonly requestTimeoutMs?: number;
+  /** Default 60 000. */
+  readonly idleTimeoutMs?: number;
+}
+
+/** A request that the service certainly did not act on is sent again at once, this many times at most. */
+const MAX_RESENDS = 2;
+/** Encryption blocks its thread; sockets get their turn after each of these many messages (about 2 ms). */
+const MESSAGES_PER_TURN = 16;
+
+interface Addressed {
+  readonly index: number;
+  readonly endpoint: Endpoint;
+  readonly keys: SubscriptionKeys;
+}
+
+/**
+ * Sends web pushes: RFC 8030 requests, RFC 8291 bodies, RFC 8292 tokens, over HTTP/2 or HTTP/1.1 connections that are
+ * kept per push service. The targets of one service go through its client in order; services do not wait for each
+ * other.
+ *
+ * @throws Error that names the option when the VAPID keys, the subject or an insecure origin are wrong
+ */
+export function createWebPushProvider(config: WebPushConfig, options: WebPushProviderOptions = {}): Provider {
+  const now = options.now ?? Date.now;
+  const rules = createEndpointRules(config);
+  const vapid = createVapidSigner(config, now);
+  const transport: TransportOptions = {
+    ca: options.ca,
+    lookup: guardLookup(options.lookup),
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+  };
+  const insecureTransport = { ...transport, lookup: options.lookup ?? systemLookup };
+  const clients = new Map<string, OriginClient>();
+  let closed = false;
+
+  /** Rejects with `TransportError`. Clients come and go with their connections, so none is kept by a caller. */
+  function acquire({ origin, insecure }: Endpoint): Promise<Slot> {
+    if (closed) return Promise.reject(closedError());
+    let client = clients.get(origin);
+    if (!client) {
+      client = new OriginClient(origin, insecure ? insecureTransport : transport, () =>
+        clients.delete(origin),
+      );
+      clients.set(origin, client);
+    }
+    return client.acquire();
+  }
+
+  /** One at a time: wait for room at the service, encrypt, set the request off. */
+  async function sendToOrigin(
+    addressed: readonly Addressed[],
+    message: PreparedMessage,
+    report: (outcome: Outcome) => void,
+  ): Promise<void> {
+    const underWay: Promise<void>[] = [];
+    for (const [position, one] of addressed.entries()) {
+      if (position % MESSAGES_PER_TURN === MESSAGES_PER_TURN - 1) await setImmediate();
+      let slot: Slot;
+      try {
+        slot = await acquire(one.endpoint);
+      } catch (error) {
+        report(outcomeOfError(error as TransportError, one.index));
+        continue;
+      }
+      const request = prepareRequest(one, message);
+      if (request) {
+        underWay.push(deliver(one, slot, request).then(report));
+      } else {
+        slot.release();
+        report(failed(one.index, 'invalid_keys', 'keys.p256dh is not a point of the curve P-256'));
+      }
+    }
+    await Promise.all(underWay);
+  }
+
+  /** @returns undefined when the subscription's public key lies on no curve */
+  function prepareRequest({ keys, endpoint }: Addressed, message: PreparedMessage): PushRequest | undefined {
+    let body: Buffer;
+    try {
+      body = encrypt(message.plaintext, keys);
+    } catch {
+      return undefined;
+    }
+    const headers = {
+      authorization: vapid.authorization(endpoint.origin),
+      'content-encoding': 'aes128gcm',
+      'content-type': 'application/octet-stream',
+      'content-length': String(body.length),
+      ...adaptHeaders(endpoint.origin, message.headers),
+    };
+    return { path: endpoint.path, headers, body };
+  }
+
+  async function deliver(
+    { index, endpoint }: Addressed,
+    firstSlot: Slot,
+    request: PushRequest,
+  ): Promise<Outcome> {
+    let slot = firstSlot;
+    for (let resends = 0; ; resends++) {
+      try {
+        return outcomeOf(await slot.send(request), index, now());
+      } catch (error) {
+        const cause = error as TransportError;
+        if (!cause.unprocessed || resends === MAX_RESENDS) return outcomeOfError(cause, index);
+      }
+      try {
+        slot = await acquire(endpoint);
+      } catch (error) {
+        return outcomeOfError(error as TransportError, index);
+      }
+    }
+  }
+
+  return {
+    name: 'webpush',
+    async send(batch: SendBatch, report) {
+      let message: PreparedMessage;
+      try {
+        message = prepareMessage(batch.message, 'notification.webpush');
+      } catch (error) {
+        batch.targets.forEach((_, index) => {
+          report(failed(index, 'invalid_message', (error as Error).message));
+        });
+        return;
+      }
+      const byOrigin = new Map<string, Addressed[]>();
+      for (const [index, target] of batch.targets.entries()) {
+        const addressed = address(target, index);
+        if ('kind' in addressed) report(addressed);
+        else {
+          const { origin } = addressed.endpoint;
+          const group = byOrigin.get(origin);
+          if (group) group.push(addressed);
+          else byOrigin.set(origin, [addressed]);
+        }
+      }
+      await Promise.all(Array.from(byOrigin.values(), (group) => sendToOrigin(group, message, report)));
+    },
+    async close() {
+      closed = true;
+      for (const client of clients.values()) client.close();
+    },
+  };
+
+  function address(target: Target, index: number): Addressed | Outcome {
+    const endpoint = rules(target.token);
+    if (typeof endpoint === 'string') return failed(index, 'endpoint_not_allowed', `endpoint: ${endpoint}`);
+    try {
+      return { index, endpoint, keys: readKeys(target.keys ?? {}, 'keys') };
+    } catch (error) {
+      return failed(index, 'invalid_keys', (error as Error).message);
+    }
+  }
+}
+
+function failed(index: number, code: string, reason: string): Outcome {
+  return { index, kind: 'failed', code, reason };
+}
+
+/** Everything on the way to the service may pass, but for a name that leads into a private network. */
+function outcomeOfError(error: TransportError, index: number): Outcome {
+  const kind = error.code === 'address_blocked' ? 'failed' : 'retry';
+  return { index, kind, code: error.code, reason: error.message };
+}

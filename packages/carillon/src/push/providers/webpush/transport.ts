@@ -1,0 +1,124 @@
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { BlockedAddressError } from './addresses.ts';
+import type { PushResponse } from './outcome.ts';
+
+/** One POST to a push resource; the origin belongs to the connection. */
+export interface PushRequest {
+  /** Path and query. */
+  readonly path: string;
+  /** Lower-case names; `content-length` included, for WNS takes no chunked bodies. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+/** How the connections of an origin are made and how long they may take. */
+export interface TransportOptions {
+  /** Root certificates in place of Node's own (PEM). */
+  readonly ca?: string | Buffer | undefined;
+  /** Resolves names, already guarded where the origin is not an insecure one. */
+  readonly lookup: LookupFunction;
+  /** DNS, TCP, TLS and the first HTTP/2 settings together. */
+  readonly connectTimeoutMs: number;
+  /** From the start of a request to the end of its answer. */
+  readonly requestTimeoutMs: number;
+  /** A connection with nothing under way is closed after this long. */
+  readonly idleTimeoutMs: number;
+}
+
+/** One or several sockets to one origin that share a limit on requests under way. */
+export interface Connection {
+  /** Requests that may be under way at once; the peer may change it. */
+  readonly capacity: number;
+  /** False when it takes no new requests: the peer said so, or it broke. */
+  readonly usable: boolean;
+  /**
+   * Sends one request. Rejects with `TransportError` only. `onDone` is called once, when the request no longer counts
+   * against `capacity`, which may be after the promise settled.
+   */
+  request(request: PushRequest, onDone: () => void): Promise<PushResponse>;
+  /** Breaks the requests under way. */
+  destroy(): void;
+}
+
+/** What a connection tells its pool. */
+export interface ConnectionEvents {
+  /** `capacity` has changed. */
+  changed(): void;
+  /** It takes no new requests any more. */
+  retired(): void;
+}
+
+/** No answer was had. `code` is a short stable word such as `timeout`. */
+export class TransportError extends Error {
+  readonly code: string;
+  /** The service has certainly not acted on the request, so sending it again at once cannot double the push. */
+  readonly unprocessed: boolean;
+
+  constructor(code: string, message: string, options: { unprocessed?: boolean; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'TransportError';
+    this.code = code;
+    this.unprocessed = options.unprocessed ?? false;
+  }
+}
+
+/** Opens a socket to `origin`; with https, one of `protocols` is agreed on by ALPN. Rejects with `TransportError`. */
+export function openSocket(
+  origin: URL,
+  protocols: readonly string[],
+  options: TransportOptions,
+): Promise<Socket | TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const secure = origin.protocol === 'https:';
+    const host = origin.hostname.replace(/^\[|\]$/g, '');
+    const port = Number(origin.port) || (secure ? 443 : 80);
+    const { lookup } = options;
+    const socket = secure
+      ? connectTls({
+          host,
+          port,
+          lookup,
+          ...(options.ca === undefined ? {} : { ca: options.ca }),
+          ...(isIP(host) ? {} : { servername: host }),
+          ALPNProtocols: [...protocols],
+        })
+      : connectTcp({ host, port, lookup, noDelay: true });
+    const timer = setTimeout(() => {
+      socket.destroy(
+        new TransportError('connect_timeout', `no connection within ${options.connectTimeoutMs} ms`),
+      );
+    }, options.connectTimeoutMs);
+    socket.once('error', fail);
+    socket.once('close', closed);
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      release();
+      resolve(socket);
+    });
+
+    function closed(): void {
+      fail(new Error('connection closed before it was ready'));
+    }
+    function fail(cause: Error): void {
+      release();
+      // A late second error of a socket that is given up has nobody left to care.
+      socket.on('error', () => {});
+      reject(connectError(cause));
+    }
+    function release(): void {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      socket.off('close', closed);
+    }
+  });
+}
+
+function connectError(cause: Error): TransportError {
+  if (cause instanceof TransportError) return cause;
+  if (cause instanceof BlockedAddressError)
+    return new TransportError('address_blocked', cause.message, { cause });
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return new TransportError('dns_error', cause.message, { cause });
+  return new TransportError('connect_failed', cause.message || code || 'no connection', { cause });
+}

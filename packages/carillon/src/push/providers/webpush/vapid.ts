@@ -1,0 +1,117 @@
+import { createECDH, createPrivateKey, type KeyObject, sign } from 'node:crypto';
+import { decodeBase64 } from './base64.ts';
+
+/** A P-256 pair as the configuration holds it: base64url of 65 bytes (uncompressed point) and of 32 bytes. */
+export interface VapidKeys {
+  readonly publicKey: string;
+  readonly privateKey: string;
+}
+
+/** RFC 8292 allows 24 hours; half of it leaves room for clocks that differ. */
+const TOKEN_LIFE_SECONDS = 12 * 3600;
+/** Replaced at half its life, so a token that sets out is always good for hours. */
+const TOKEN_REUSE_SECONDS = TOKEN_LIFE_SECONDS / 2;
+/** Real push services have few origins; the bound is for allow-lists with `*`. */
+const MAX_CACHED_ORIGINS = 1000;
+
+/** A new VAPID pair (RFC 8292 §3.2). */
+export function generateVapidKeys(): VapidKeys {
+  const pair = createECDH('prime256v1');
+  const publicKey = pair.generateKeys('base64url');
+  // The private key loses its leading zeros in Node's encoding; the configuration wants all 32 bytes.
+  return { publicKey, privateKey: leftPad(pair.getPrivateKey()).toString('base64url') };
+}
+
+/** Names the server to push services. One token a push service (origin), signed once and used again for hours. */
+export interface VapidSigner {
+  /** The value of `Authorization` for requests to `origin`, e.g. `https://fcm.googleapis.com`. */
+  authorization(origin: string): string;
+}
+
+export interface VapidOptions {
+  readonly vapid_public_key: string;
+  readonly vapid_private_key: string;
+  readonly subject: string;
+}
+
+/**
+ * Makes the signer of RFC 8292 tokens (ES256, `aud` = origin, `exp` 12 h ahead, `sub` = subject).
+ *
+ * @param now milliseconds since 1970; tests move it
+ * @throws Error that names the option when a key is broken, the keys are no pair, or the subject is no contact
+ */
+export function createVapidSigner(options: VapidOptions, now: () => number = Date.now): VapidSigner {
+  const { key, publicKey } = readKeys(options);
+  const subject = checkSubject(options.subject);
+  const header = encodeJson({ typ: 'JWT', alg: 'ES256' });
+  const cache = new Map<string, { authorization: string; replaceAt: number }>();
+
+  return {
+    authorization(origin) {
+      const seconds = Math.floor(now() / 1000);
+      const cached = cache.get(origin);
+      if (cached && seconds < cached.replaceAt) return cached.authorization;
+      const claims = encodeJson({ aud: origin, exp: seconds + TOKEN_LIFE_SECONDS, sub: subject });
+      const unsigned = `${header}.${claims}`;
+      const signature = sign('sha256', Buffer.from(unsigned), { key, dsaEncoding: 'ieee-p1363' });
+      const authorization = `vapid t=${unsigned}.${signature.toString('base64url')}, k=${publicKey}`;
+      cache.delete(origin);
+      if (cache.size >= MAX_CACHED_ORIGINS) cache.delete(cache.keys().next().value!);
+      cache.set(origin, { authorization, replaceAt: seconds + TOKEN_REUSE_SECONDS });
+      return authorization;
+    },
+  };
+}
+
+function readKeys(options: VapidOptions): { key: KeyObject; publicKey: string } {
+  const publicBytes = decodeBase64(options.vapid_public_key);
+  if (publicBytes?.length !== 65 || publicBytes[0] !== 0x04) {
+    throw optionError('vapid_public_key', 'must be base64url of 65 bytes, an uncompressed P-256 point');
+  }
+  const privateBytes = decodeBase64(options.vapid_private_key);
+  if (privateBytes?.length !== 32) throw optionError('vapid_private_key', 'must be base64url of 32 bytes');
+
+  const pair = createECDH('prime256v1');
+  try {
+    pair.setPrivateKey(privateBytes);
+  } catch {
+    throw optionError('vapid_private_key', 'is not a private key of P-256');
+  }
+  if (!pair.getPublicKey().equals(publicBytes)) {
+    throw optionError('vapid_public_key', 'does not belong to vapid_private_key');
+  }
+  const key = createPrivateKey({
+    format: 'jwk',
+    key: {
+      kty: 'EC',
+      crv: 'P-256',
+      x: publicBytes.subarray(1, 33).toString('base64url'),
+      y: publicBytes.subarray(33).toString('base64url'),
+      d: privateBytes.toString('base64url'),
+    },
+  });
+  return { key, publicKey: publicBytes.toString('base64url') };
+}
+
+function checkSubject(subject: string): string {
+  const isContact = /^mailto:[^\s<>@]+@[^\s<>@]+$/.test(subject) || /^https:\/\/[^\s/]+/.test(subject);
+  if (!isContact) {
+    throw optionError(
+      'subject',
+      `must be a contact such as mailto:ops@example.com or https://example.com, got ${JSON.stringify(subject)}`,
+    );
+  }
+  return subject;
+}
+
+function optionError(option: string, reason: string): Error {
+  return new Error(`push_notifications.webpush.${option}: ${reason}`);
+}
+
+function encodeJson(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+function leftPad(key: Buffer): Buffer {
+  return Buffer.concat([Buffer.alloc(32 - key.length), key]);
+}

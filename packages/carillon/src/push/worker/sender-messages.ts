@@ -1,0 +1,20 @@
+import type { WebPushConfig } from '../../config/config.ts';
+import type { Outcome, ProviderName, SendBatch } from '../providers/provider.ts';
+
+/** The configurations of the providers that a pool sends through. Plain data: it crosses to the threads. */
+export interface SenderProviders {
+  readonly webpush?: WebPushConfig;
+}
+
+/** Main thread → sender thread. */
+export type SenderRequest =
+  | { readonly type: 'send'; readonly id: number; readonly provider: ProviderName; readonly batch: SendBatch }
+  | { readonly type: 'close' };
+
+/** Sender thread → main thread: what became known since the last one. */
+export interface SenderReport {
+  /** Pairs of a batch's id and one of its outcomes. */
+  readonly outcomes: readonly (readonly [id: number, outcome: Outcome])[];
+  /** Batches whose targets are all reported. */
+  readonly finished: readonly number[];
+}

@@ -1,0 +1,54 @@
+/**
+ * A thread that sends. Encryption is synchronous and takes a tenth of a millisecond a push, so it happens here, apart
+ * from the sockets. It takes batches from the main thread and gives outcomes back, those of one turn of the event
+ * loop in one message.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Outcome, Provider, ProviderName, SendBatch } from '../providers/provider.ts';
+import { createWebPushProvider } from '../providers/webpush/index.ts';
+import type { SenderProviders, SenderReport, SenderRequest } from './sender-messages.ts';
+
+const port = parentPort!;
+const configs = workerData as SenderProviders;
+const providers = new Map<ProviderName, Provider>();
+if (configs.webpush) providers.set('webpush', createWebPushProvider(configs.webpush));
+
+let outcomes: [number, Outcome][] = [];
+let finished: number[] = [];
+let isFlushDue = false;
+
+port.on('message', (request: SenderRequest) => {
+  if (request.type === 'send') void send(request.id, request.provider, request.batch);
+  else void close();
+});
+
+async function send(id: number, name: ProviderName, batch: SendBatch): Promise<void> {
+  const provider = providers.get(name);
+  if (!provider) throw new Error(`the sender thread has no provider ${name}`);
+  await provider.send(batch, (outcome) => {
+    outcomes.push([id, outcome]);
+    flushSoon();
+  });
+  finished.push(id);
+  flushSoon();
+}
+
+function flushSoon(): void {
+  if (isFlushDue) return;
+  isFlushDue = true;
+  setImmediate(flush);
+}
+
+function flush(): void {
+  isFlushDue = false;
+  const report: SenderReport = { outcomes, finished };
+  outcomes = [];
+  finished = [];
+  port.postMessage(report);
+}
+
+async function close(): Promise<void> {
+  await Promise.all(Array.from(providers.values(), (provider) => provider.close()));
+  // The sends that were broken off report before the port closes; with it the thread has nothing left to wait for.
+  setImmediate(() => setImmediate(() => port.close()));
+}
