@@ -1,0 +1,10 @@
+export {
+  type EmulatorOptions,
+  type PushEmulator,
+  type SubscriptionInfo,
+  startPushEmulator,
+} from './emulator.ts';
+export type { Fault, Faults } from './faults.ts';
+export type { PushRecord, PushState } from './journal.ts';
+export type { PushHeaders, Urgency } from './webpush/headers.ts';
+export type { VapidClaims } from './webpush/vapid.ts';

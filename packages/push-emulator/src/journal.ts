@@ -1,0 +1,102 @@
+import { EventEmitter, on } from 'node:events';
+import type { PushHeaders } from './webpush/headers.ts';
+import type { VapidClaims } from './webpush/vapid.ts';
+
+/**
+ * What became of a push.
+ *
+ * `received` → `refused`, or by a fault `unanswered` (reset or silence); or accepted:
+ * `waiting` (the browser is away) ⇄ `sent` (on its way over the socket) → `acknowledged`;
+ * or, before the acknowledgement: `replaced` (same Topic), `expired` (TTL), `deleted` (by its sender), `gone` (unsubscribed).
+ */
+export type PushState =
+  | 'received'
+  | 'refused'
+  | 'unanswered'
+  | 'waiting'
+  | 'sent'
+  | 'acknowledged'
+  | 'replaced'
+  | 'expired'
+  | 'deleted'
+  | 'gone';
+
+/** One POST to an endpoint and all that followed. Times are milliseconds since the epoch. */
+export interface PushRecord {
+  /** Names the message in `Location` and, as `version`, to the browser. */
+  readonly id: string;
+  readonly endpoint: string;
+  readonly receivedAt: number;
+  state: PushState;
+  /** HTTP status of the answer; absent while or when there was none. */
+  status?: number;
+  /** Why it was refused, in the words of the answer. */
+  reason?: string;
+  headers?: PushHeaders;
+  vapid?: VapidClaims;
+  /** The encrypted body as it came. */
+  body: Buffer;
+  /** One for each time it was handed to the browser's socket. */
+  readonly sentAt: number[];
+  acknowledgedAt?: number;
+  /** 100 delivered, 101 decryption failed, 102 not delivered. */
+  acknowledgeCode?: number;
+  /** The service worker failed: 301 exception, 302 rejected `waitUntil`, 303 internal. */
+  nackCode?: number;
+}
+
+const MAX_RECORDS = 10_000;
+
+/** Keeps the last 10 000 pushes and tells when one changes. */
+export class Journal {
+  readonly #records = new Map<string, PushRecord>();
+  readonly #changes = new EventEmitter<{ change: [PushRecord] }>().setMaxListeners(0);
+
+  add(record: PushRecord): void {
+    this.#records.set(record.id, record);
+    if (this.#records.size > MAX_RECORDS) {
+      const [oldest] = this.#records.keys();
+      if (oldest !== undefined) this.#records.delete(oldest);
+    }
+    this.changed(record);
+  }
+
+  changed(record: PushRecord): void {
+    this.#changes.emit('change', record);
+  }
+
+  get(id: string): PushRecord | undefined {
+    return this.#records.get(id);
+  }
+
+  all(): PushRecord[] {
+    return [...this.#records.values()];
+  }
+
+  clear(): void {
+    this.#records.clear();
+  }
+
+  onChange(listener: (record: PushRecord) => void): void {
+    this.#changes.on('change', listener);
+  }
+
+  /**
+   * The first push, past or to come, that the predicate is true of.
+   * @param timeoutMs then it rejects, saying what there was
+   */
+  async waitFor(predicate: (record: PushRecord) => boolean, timeoutMs: number): Promise<PushRecord> {
+    const found = this.all().find(predicate);
+    if (found) return found;
+    const signal = AbortSignal.timeout(timeoutMs);
+    try {
+      for await (const [record] of on(this.#changes, 'change', { signal })) {
+        if (predicate(record as PushRecord)) return record as PushRecord;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    const seen = this.all().map(({ state, status }) => `${state} ${status ?? ''}`.trim());
+    throw new Error(`no such push within ${timeoutMs} ms; there were: ${seen.join(', ') || 'none'}`);
+  }
+}

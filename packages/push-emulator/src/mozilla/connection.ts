@@ -1,0 +1,104 @@
+import type { WebSocket } from 'ws';
+import { normalizeKey } from '../webpush/vapid.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Registry, UserAgent } from './registry.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+type Message = Record<string, unknown>;
+
+/**
+ * The browser's one socket, by Mozilla's autopush protocol: JSON text frames, `hello` first. Whatever is no message of the
+ * protocol ends the connection without a close handshake, which Firefox would not finish.
+ */
+export function serveConnection(
+  socket: WebSocket,
+  { registry, mailbox }: { registry: Registry; mailbox: Mailbox },
+): void {
+  let agent: UserAgent | undefined;
+
+  const handlers: Record<string, (message: Message, agent: UserAgent) => void> = {
+    register({ channelID, key }, agent) {
+      if (typeof channelID !== 'string' || !UUID.test(channelID)) return socket.terminate();
+      const vapidKey = typeof key === 'string' ? normalizeKey(key) : undefined;
+      if (key !== undefined && vapidKey === undefined) {
+        return send({ messageType: 'register', channelID, status: 400, pushEndpoint: '' });
+      }
+      const { endpoint } = registry.register(agent, channelID, vapidKey);
+      send({ messageType: 'register', channelID, status: 200, pushEndpoint: endpoint });
+    },
+    unregister({ channelID, code }, agent) {
+      if (typeof channelID !== 'string') return socket.terminate();
+      const subscription = agent.channels.get(channelID);
+      if (subscription) mailbox.gone(registry.end(subscription, typeof code === 'number' ? code : undefined));
+      send({ messageType: 'unregister', channelID, status: 200 });
+    },
+    ack({ updates }, agent) {
+      if (!Array.isArray(updates)) return socket.terminate();
+      for (const { channelID, version, code } of updates as Message[]) {
+        if (typeof channelID !== 'string' || typeof version !== 'string') continue;
+        mailbox.acknowledge(agent, channelID, version, typeof code === 'number' ? code : 100);
+      }
+    },
+    nack({ version, code }, agent) {
+      if (typeof version === 'string') mailbox.reject(agent, version, typeof code === 'number' ? code : 0);
+    },
+    broadcast_subscribe() {},
+  };
+
+  socket.on('message', (data, isBinary) => {
+    const message = isBinary ? undefined : parse(String(data));
+    if (!message) return socket.terminate();
+    if (Object.keys(message).length === 0 || message.messageType === 'ping') return send({});
+    if (!agent) return hello(message);
+    const handler = handlers[String(message.messageType)];
+    if (!handler) return socket.terminate();
+    handler(message, agent);
+  });
+  socket.on('error', () => socket.terminate());
+  socket.on('close', () => {
+    // A later connection of the same browser has taken over when `deliver` is no longer ours.
+    if (!agent || agent.deliver !== deliver) return;
+    mailbox.away(agent);
+    registry.leave(agent);
+  });
+
+  function hello({ messageType, uaid, use_webpush }: Message): void {
+    if (messageType !== 'hello' || use_webpush !== true) {
+      socket.terminate();
+      return;
+    }
+    const known = registry.agent(typeof uaid === 'string' ? uaid : undefined);
+    known.deliver = deliver;
+    agent = known;
+    send({ messageType: 'hello', uaid: known.uaid, status: 200, use_webpush: true, broadcasts: {} });
+    mailbox.resend(known);
+  }
+
+  const deliver: UserAgent['deliver'] = ({ channelId }, { id, body, headers }) => {
+    send({
+      messageType: 'notification',
+      channelID: channelId,
+      version: id,
+      ...(body.length > 0 && {
+        data: body.toString('base64url'),
+        headers: { encoding: headers?.encoding },
+      }),
+    });
+  };
+
+  function send(message: Message): void {
+    socket.send(JSON.stringify(message));
+  }
+}
+
+function parse(text: string): Message | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Message)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
