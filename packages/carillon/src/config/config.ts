@@ -118,7 +118,9 @@ export interface PushConfig {
   sender_threads: number;
   retry: { max_attempts: number; base_delay: number; max_delay: number };
   queue: {
-    type: 'postgresql';
+    /** Empty: Redis where an address is given, else the database. */
+    type: '' | 'postgresql' | 'redis';
+    redis: { address: string };
     postgresql: { consumer_concurrency: number; prefix: string };
   };
   webpush: WebPushConfig;

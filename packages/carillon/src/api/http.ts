@@ -1,0 +1,118 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
+import type { Config } from '../config/config.ts';
+import type { Logger } from '../logger.ts';
+import { type Dispatcher, RequestTypeError } from './dispatch.ts';
+import { errorBody, toApiError } from './replies.ts';
+
+export interface HttpApiOptions {
+  readonly config: Pick<Config, 'http_api' | 'health' | 'prometheus'>;
+  readonly dispatcher: Dispatcher;
+  readonly logger: Logger;
+  /** Prometheus text; absent when metrics are off. */
+  readonly metrics?: () => Promise<string>;
+  readonly observe?: (method: string, seconds: number, errorCode: number | undefined) => void;
+}
+
+/**
+ * The HTTP side of the server API. Checks in this order (server-api, section 1): method (405), key (401), body
+ * (413), JSON and types (400, plain text), then the method itself.
+ */
+export function createHttpApi(options: HttpApiOptions): FastifyInstance {
+  const { config, dispatcher, logger } = options;
+  const { http_api: api, health, prometheus } = config;
+  const app = fastify({
+    bodyLimit: api.max_body_size,
+    exposeHeadRoutes: false,
+    // A slow or silent caller must not hold a connection for ever.
+    requestTimeout: 60_000,
+    forceCloseConnections: 'idle',
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+
+  if (!api.disabled) {
+    const authorized = api.insecure ? () => true : keyChecker(api.key);
+    app.all<{ Params: { method: string } }>(`${api.handler_prefix}/:method`, {
+      onRequest: async (request, reply) => {
+        if (!dispatcher.has(request.params.method)) return reply.callNotFound();
+        if (request.method !== 'POST') return reply.code(405).send();
+        if (!authorized(request)) return reply.code(401).send();
+      },
+      handler: async (request, reply) => {
+        const { method } = request.params;
+        const transport =
+          api.error_mode === 'transport' || request.headers['x-centrifugo-error-mode'] === 'transport';
+        const started = performance.now();
+        let errorCode: number | undefined;
+        reply.type('application/json');
+        try {
+          const result = await dispatcher.dispatch(method, parseJson(request.body));
+          // A batch is its replies, with no wrapper.
+          return JSON.stringify(method === 'batch' ? result : { result });
+        } catch (error) {
+          if (error instanceof RequestTypeError) {
+            errorCode = 400;
+            return reply.code(400).type('text/plain').send(`Bad Request: ${error.message}`);
+          }
+          const apiError = toApiError(error, method, logger);
+          errorCode = apiError.code;
+          if (!transport) return JSON.stringify({ error: errorBody(apiError) });
+          return reply.code(apiError.status).send(JSON.stringify(errorBody(apiError)));
+        } finally {
+          options.observe?.(method, (performance.now() - started) / 1000, errorCode);
+        }
+      },
+    });
+  }
+  if (health.enabled) app.get(health.handler_prefix, async () => ({}));
+  const { metrics } = options;
+  if (prometheus.enabled && metrics) {
+    app.get(prometheus.handler_prefix, async (_request, reply) => {
+      reply.type('text/plain; version=0.0.4; charset=utf-8');
+      return metrics();
+    });
+  }
+
+  app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('404 page not found'));
+  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status === 413) {
+      return reply
+        .code(413)
+        .type('text/plain')
+        .send(`Body too large: at most ${api.max_body_size} bytes are allowed`);
+    }
+    if (status >= 500) logger.error({ err: error }, 'an HTTP request failed');
+    return reply
+      .code(status)
+      .type('text/plain')
+      .send(status >= 500 ? 'Internal Server Error' : error.message);
+  });
+  return app;
+}
+
+function parseJson(body: unknown): unknown {
+  try {
+    return JSON.parse(typeof body === 'string' ? body : '');
+  } catch (error) {
+    throw new RequestTypeError(`body is not valid JSON: ${(error as Error).message}`);
+  }
+}
+
+/** `X-API-Key`, else `Authorization: apikey …`, else the query's `api_key`. An empty key lets nobody in. */
+function keyChecker(key: string): (request: FastifyRequest) => boolean {
+  // Digests have one length, so the comparison tells nothing of the key's.
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  const expected = digest(key);
+  const matches = (given: unknown) =>
+    key !== '' && typeof given === 'string' && given !== '' && timingSafeEqual(digest(given), expected);
+  return ({ headers, query }) => {
+    const own = headers['x-api-key'];
+    const [scheme, value, ...rest] = own
+      ? ['apikey', own]
+      : (headers.authorization ?? '').trim().split(/\s+/);
+    if (scheme?.toLowerCase() === 'apikey' && rest.length === 0 && matches(value)) return true;
+    return matches((query as Record<string, unknown>).api_key);
+  };
+}

@@ -1,0 +1,203 @@
+/**
+ * What one key of the configuration is: how a value from a file or from the environment is read, what is allowed, and
+ * what stands when nothing is given. Sections are options too, so a whole configuration is one option.
+ */
+import { parseDuration } from './duration.ts';
+
+/** Where problems and warnings of one reading are gathered, so that all are shown at once. */
+export interface Findings {
+  readonly problems: string[];
+  readonly warnings: string[];
+}
+
+export interface Option<T> {
+  readonly kind: 'leaf' | 'section' | 'list';
+  /** What is allowed, in words: `a whole number from 1 to 65535`. */
+  readonly allowed: string;
+  readonly fallback: T;
+  /** Sections only. */
+  readonly members?: Readonly<Record<string, Option<unknown>>>;
+  /** Reads a parsed JSON value. Reports what is wrong under `path` and then gives the fallback. */
+  read(value: unknown, path: string, findings: Findings): T;
+  /** Turns the text of an environment variable into a value for `read`. */
+  fromText(text: string): unknown;
+}
+
+function leaf<T>(
+  allowed: string,
+  fallback: T,
+  parse: (value: unknown) => T | undefined,
+  fromText: (text: string) => unknown,
+): Option<T> {
+  return {
+    kind: 'leaf',
+    allowed,
+    fallback,
+    fromText,
+    read(value, path, { problems }) {
+      const parsed = parse(value);
+      if (parsed !== undefined) return parsed;
+      problems.push(`${path} is ${JSON.stringify(value)}: allowed is ${allowed}`);
+      return fallback;
+    },
+  };
+}
+
+export function text(fallback = '', allowed = 'text'): Option<string> {
+  return leaf(
+    allowed,
+    fallback,
+    (value) => (typeof value === 'string' ? value : undefined),
+    (raw) => raw,
+  );
+}
+
+export function flag(fallback = false): Option<boolean> {
+  const words: Record<string, boolean> = { true: true, '1': true, false: false, '0': false };
+  return leaf(
+    'true or false',
+    fallback,
+    (value) => (typeof value === 'boolean' ? value : undefined),
+    (raw) => words[raw.toLowerCase()] ?? raw,
+  );
+}
+
+export function integer(fallback: number, min = 0, max = Number.MAX_SAFE_INTEGER): Option<number> {
+  const allowed = `a whole number ${max === Number.MAX_SAFE_INTEGER ? `of ${min} or more` : `from ${min} to ${max}`}`;
+  const parse = (value: unknown) =>
+    Number.isInteger(value) && (value as number) >= min && (value as number) <= max
+      ? (value as number)
+      : undefined;
+  return leaf(allowed, fallback, parse, (raw) => (raw.trim() === '' ? raw : Number(raw)));
+}
+
+/** Milliseconds; written as Go does (`"1h30m"`, `"25s"`), plain numbers are nanoseconds. */
+export function duration(fallback: string): Option<number> {
+  const parse = (value: unknown) => parseDuration(value);
+  return leaf('a duration such as "25s" or "1h30m"', parseDuration(fallback) as number, parse, (raw) =>
+    /^\d+$/.test(raw) ? Number(raw) : raw,
+  );
+}
+
+export function choice<const T extends string>(fallback: NoInfer<T>, values: readonly T[]): Option<T> {
+  const allowed = `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`;
+  return leaf<T>(
+    allowed,
+    fallback,
+    (value) => values.find((known) => known === value),
+    (raw) => raw,
+  );
+}
+
+/** A list of texts; in the environment separated by commas, or as JSON. */
+export function texts<T extends string = string>(values?: readonly T[]): Option<T[]> {
+  const allowed = values
+    ? `a list of ${values.map((value) => JSON.stringify(value)).join(', ')}`
+    : 'a list of texts';
+  const parse = (value: unknown) =>
+    Array.isArray(value) &&
+    value.every((item) => typeof item === 'string' && (!values || values.includes(item as T)))
+      ? (value as T[])
+      : undefined;
+  return leaf(allowed, [] as T[], parse, (raw) =>
+    raw.trim().startsWith('[')
+      ? parseJson(raw)
+      : raw
+          .split(',')
+          .map((item) => item.trim())
+          .filter((item) => item !== ''),
+  );
+}
+
+type Members<T> = { [Key in keyof T]: Option<T[Key]> };
+
+export function section<T extends object>(members: Members<T>): Option<T> {
+  const known = members as Record<string, Option<unknown>>;
+  const fallback = Object.fromEntries(
+    Object.entries(known).map(([key, option]) => [key, option.fallback]),
+  ) as T;
+  return {
+    kind: 'section',
+    allowed: 'a section: {…}',
+    fallback,
+    members: known,
+    fromText: parseJson,
+    read(value, path, findings) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        findings.problems.push(
+          `${path || 'the configuration'} is ${JSON.stringify(value)}: allowed is a section: {…}`,
+        );
+        return fallback;
+      }
+      const result: Record<string, unknown> = { ...(fallback as Record<string, unknown>) };
+      for (const [key, item] of Object.entries(value)) {
+        const itemPath = path ? `${path}.${key}` : key;
+        const option = known[key];
+        if (option) result[key] = option.read(item, itemPath, findings);
+        else findings.warnings.push(unknownKey(itemPath, key, Object.keys(known)));
+      }
+      return result as T;
+    },
+  };
+}
+
+/** A list of sections, such as namespaces and consumers. */
+export function list<T extends object>(item: Option<T>): Option<T[]> {
+  return {
+    kind: 'list',
+    allowed: 'a list of sections: [{…}]',
+    fallback: [],
+    members: item.members,
+    fromText: parseJson,
+    read(value, path, findings) {
+      if (Array.isArray(value))
+        return value.map((entry, index) => item.read(entry, `${path}[${index}]`, findings));
+      findings.problems.push(`${path} is ${JSON.stringify(value)}: allowed is a list of sections: [{…}]`);
+      return [];
+    },
+  };
+}
+
+function parseJson(raw: string): unknown {
+  try {
+    return JSON.parse(raw);
+  } catch {
+    return raw;
+  }
+}
+
+/** Keys of Centrifugo's that mean something there but nothing here yet, by the last part of their path. */
+const CENTRIFUGO_KEYS = new Set(
+  `admin grpc_api broker presence_manager proxies rpc sse http_stream emulation uni_sse uni_http_stream uni_websocket uni_grpc
+   webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file engine redis nats proxy
+   rsa_public_key ecdsa_public_key jwks_public_endpoint jwks audience_regex issuer_regex concurrency subscribe_to_user_personal_channel
+   connection_rate_limit connect_code_to_unidirectional_disconnect allowed_delta_types delta_publish allow_tags_filter
+   force_recovery_mode auto_cache_recover subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
+   tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled replica_dsn read_from_replica
+   reuse_from_database reuse_from_engine scheduler_consumer_concurrency fcm apns hms kafka nats_jetstream redis_stream
+   google_pub_sub aws_sqs azure_service_bus recover_since_enabled`.split(/\s+/),
+);
+
+function unknownKey(path: string, key: string, known: readonly string[]): string {
+  if (CENTRIFUGO_KEYS.has(key)) return `${path} is known to Centrifugo, but not supported here yet: ignored`;
+  const nearest = known
+    .map((name) => ({ name, distance: editDistance(key.toLowerCase(), name) }))
+    .sort((a, b) => a.distance - b.distance)[0];
+  const hint =
+    nearest && nearest.distance <= Math.max(2, key.length / 3) ? `; did you mean ${nearest.name}?` : '';
+  return `${path} is not a known key: ignored${hint}`;
+}
+
+/** Levenshtein's distance, for 'did you mean'. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

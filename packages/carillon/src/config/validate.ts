@@ -1,0 +1,129 @@
+import type { Config, NamespaceOptions } from './config.ts';
+
+const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
+const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
+const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/;
+
+/** What no single option can check by itself. Gives back problems in words: key, value, what is allowed. */
+export function validateConfig(config: Config): string[] {
+  return [
+    ...channelProblems(config),
+    ...clientProblems(config),
+    ...consumerProblems(config),
+    ...pushProblems(config),
+  ];
+}
+
+function channelProblems({ channel }: Config): string[] {
+  const problems: string[] = [];
+  const seen = new Set<string>();
+  channel.namespaces.forEach((namespace, index) => {
+    const path = `channel.namespaces[${index}]`;
+    const name = JSON.stringify(namespace.name);
+    if (!NAMESPACE_NAME.test(namespace.name)) {
+      problems.push(`${path}.name is ${name}: allowed are two or more of letters, digits, "-", "_" and "."`);
+    }
+    if (seen.has(namespace.name))
+      problems.push(`${path}.name is ${name}: another namespace has that name already`);
+    seen.add(namespace.name);
+    problems.push(...namespaceProblems(namespace, path, channel.history_meta_ttl));
+  });
+  problems.push(
+    ...namespaceProblems(channel.without_namespace, 'channel.without_namespace', channel.history_meta_ttl),
+  );
+  return problems;
+}
+
+function namespaceProblems(namespace: NamespaceOptions, path: string, metaTtl: number): string[] {
+  const problems: string[] = [];
+  const history = namespace.history_size > 0 && namespace.history_ttl > 0;
+  if (namespace.history_size > 0 !== namespace.history_ttl > 0) {
+    problems.push(`${path}.history_size and ${path}.history_ttl go together: set both, or neither`);
+  }
+  for (const key of ['force_recovery', 'allow_recovery', 'force_positioning', 'allow_positioning'] as const) {
+    if (namespace[key] && !history) problems.push(`${path}.${key} needs history_size and history_ttl`);
+  }
+  if (history && (namespace.history_meta_ttl || metaTtl) < namespace.history_ttl) {
+    problems.push(`${path}.history_meta_ttl must not be shorter than history_ttl`);
+  }
+  try {
+    new RegExp(namespace.channel_regex);
+  } catch (error) {
+    problems.push(
+      `${path}.channel_regex is ${JSON.stringify(namespace.channel_regex)}: ${(error as Error).message}`,
+    );
+  }
+  return problems;
+}
+
+function clientProblems({ client }: Config): string[] {
+  if (client.ping_interval > client.pong_timeout) return [];
+  return ['client.ping_interval must be longer than client.pong_timeout'];
+}
+
+function consumerProblems({ consumers, database }: Config): string[] {
+  const problems: string[] = [];
+  const seen = new Set<string>();
+  consumers.forEach(({ name, enabled, postgresql }, index) => {
+    const path = `consumers[${index}]`;
+    if (!CONSUMER_NAME.test(name)) {
+      problems.push(
+        `${path}.name is ${JSON.stringify(name)}: allowed are two or more of letters, digits and "_"`,
+      );
+    }
+    if (seen.has(name))
+      problems.push(`${path}.name is ${JSON.stringify(name)}: another consumer has that name already`);
+    seen.add(name);
+    if (!enabled) return;
+    if (!TABLE_NAME.test(postgresql.outbox_table_name)) {
+      problems.push(
+        `${path}.postgresql.outbox_table_name is ${JSON.stringify(postgresql.outbox_table_name)}: allowed is a table's name, or schema.table`,
+      );
+    }
+    if (!postgresql.dsn && !database.enabled) {
+      problems.push(
+        `${path}.postgresql.dsn is empty, which means the server's own database, but database.enabled is false`,
+      );
+    }
+  });
+  return problems;
+}
+
+function pushProblems({ push_notifications: push, database }: Config): string[] {
+  if (!push.enabled) return [];
+  const problems: string[] = [];
+  for (const provider of push.enabled_providers) {
+    if (provider !== 'webpush') {
+      problems.push(
+        `push_notifications.enabled_providers has "${provider}": not available in this version; allowed is "webpush"`,
+      );
+    }
+  }
+  if (push.queue.type === 'redis' || (push.queue.type === '' && push.queue.redis.address)) {
+    problems.push(
+      'push_notifications.queue: Redis is not available in this version; allowed is {"type": "postgresql"}',
+    );
+  }
+  if (!database.enabled) {
+    problems.push('push_notifications.enabled needs a database in this version: database.enabled is false');
+  }
+  const { subject, vapid_public_key, vapid_private_key, insecure_endpoint_origins } = push.webpush;
+  if (subject && !/^(mailto:[^@\s]+@[^@\s]+|https:\/\/\S+)$/.test(subject)) {
+    problems.push(
+      `push_notifications.webpush.subject is ${JSON.stringify(subject)}: allowed is a mailto: or https: URL`,
+    );
+  }
+  if ((vapid_public_key === '') !== (vapid_private_key === '')) {
+    problems.push(
+      'push_notifications.webpush.vapid_public_key and vapid_private_key go together: set both, or neither',
+    );
+  }
+  insecure_endpoint_origins.forEach((origin, index) => {
+    if (URL.parse(origin)?.origin !== origin) {
+      problems.push(
+        `push_notifications.webpush.insecure_endpoint_origins[${index}] is ${JSON.stringify(origin)}: allowed is an exact origin such as "http://127.0.0.1:8090"`,
+      );
+    }
+  });
+  return problems;
+}

@@ -1,0 +1,51 @@
+import { loadConfig, loadSecrets, openDatabase, startCarillon } from 'carillon';
+import { startGrandChat } from 'grandchat-server';
+import { CARILLON_CONFIG, carillonEnvironment, type StartSettings } from './settings.ts';
+
+export interface DemoAccount {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** GrandChat and Carillon under way, in whatever processes. */
+export interface Running {
+  /** Made at this start; empty when the database had people in it already. */
+  readonly demoAccounts: readonly DemoAccount[];
+  /** Resolves with words for a person when a part ends by itself. */
+  readonly ended: Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Both in this process, on one embedded database. */
+export async function runEmbedded(settings: StartSettings): Promise<Running> {
+  const db = await openDatabase({ dataDir: settings.dataDir });
+  const closers: (() => Promise<void>)[] = [() => db.close()];
+  const close = async () => {
+    for (const closer of closers.reverse()) await closer();
+  };
+  try {
+    const config = await loadConfig({
+      file: CARILLON_CONFIG,
+      env: carillonEnvironment(settings, process.env),
+      dataDir: settings.dataDir,
+    });
+    const secrets = await loadSecrets(settings.dataDir);
+    // GrandChat first: it makes the outbox table that Carillon's consumer reads.
+    const grandchat = await startGrandChat({
+      db,
+      origin: settings.origin,
+      port: settings.grandchatPort,
+      carillon: { url: settings.carillonUrl, apiKey: secrets.apiKey, tokenSecret: secrets.tokenSecret },
+      vapidPublicKey: secrets.vapid.publicKey,
+      webRoot: settings.webRoot,
+      demo: true,
+    });
+    closers.push(() => grandchat.close());
+    const carillon = await startCarillon({ config, dataDir: settings.dataDir, db });
+    closers.push(() => carillon.close());
+    return { demoAccounts: grandchat.demoAccounts, ended: new Promise(() => {}), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}

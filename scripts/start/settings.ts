@@ -1,0 +1,64 @@
+import { join, resolve } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+/** Carillon's configuration for GrandChat; what differs from machine to machine comes by environment. */
+export const CARILLON_CONFIG = join(ROOT, 'apps', 'grandchat', 'carillon.json');
+export const CARILLON_COMMAND = join(ROOT, 'packages', 'carillon', 'bin', 'carillon.mjs');
+export const GRANDCHAT_MAIN = join(ROOT, 'apps', 'grandchat', 'server', 'src', 'main.ts');
+
+export interface StartSettings {
+  readonly dataDir: string;
+  readonly databaseUrl: string | undefined;
+  readonly grandchatPort: number;
+  readonly carillonPort: number;
+  /** Where people reach GrandChat, without a slash at the end. */
+  readonly origin: string;
+  readonly carillonUrl: string;
+  readonly webRoot: string;
+}
+
+/** @throws naming the variable, its value and what is allowed */
+export function settingsFromEnvironment(
+  env: NodeJS.ProcessEnv,
+  { webRoot }: { webRoot: string },
+): StartSettings {
+  const grandchatPort = portFrom(env, 'GRANDCHAT_PORT', 9000);
+  const carillonPort = portFrom(env, 'CARILLON_PORT', 8000);
+  return {
+    dataDir: resolve(env.CARILLON_DATA_DIR || join(ROOT, '.data')),
+    databaseUrl: env.DATABASE_URL || undefined,
+    grandchatPort,
+    carillonPort,
+    origin: env.GRANDCHAT_ORIGIN?.replace(/\/$/, '') || `http://localhost:${grandchatPort}`,
+    carillonUrl: `http://localhost:${carillonPort}`,
+    webRoot,
+  };
+}
+
+/**
+ * The environment by which Carillon's configuration learns what is set here. Variables of the user's own win, so that
+ * any option can be tried without a file.
+ */
+export function carillonEnvironment(settings: StartSettings, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const origins = new Set([
+    settings.origin,
+    `http://localhost:${settings.grandchatPort}`,
+    `http://127.0.0.1:${settings.grandchatPort}`,
+  ]);
+  return {
+    CARILLON_CLIENT_ALLOWED_ORIGINS: [...origins].join(','),
+    ...env,
+    CARILLON_DATA_DIR: settings.dataDir,
+    CARILLON_HTTP_SERVER_PORT: String(settings.carillonPort),
+    ...(settings.databaseUrl && { CARILLON_DATABASE_POSTGRESQL_DSN: settings.databaseUrl }),
+  };
+}
+
+function portFrom(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
+  const text = env[name];
+  if (!text) return fallback;
+  const port = Number(text);
+  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  throw new Error(`${name} is ${JSON.stringify(text)}: a port from 1 to 65535 is allowed`);
+}
