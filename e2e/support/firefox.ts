@@ -1,0 +1,55 @@
+import { type Browser, launch } from 'puppeteer-core';
+import type { PushEmulator } from 'push-emulator';
+import { firefoxPath } from '../../scripts/setup/system-packages.ts';
+import type { Desktop } from './desktop.ts';
+
+export interface FirefoxOptions {
+  readonly desktop: Desktop;
+  readonly emulator: PushEmulator;
+  /** Pages of these origins have the permission to notify, as if the person had said yes. */
+  readonly origins: readonly string[];
+  /** A folder that outlives the browser; a throw-away one when absent. */
+  readonly profile?: string;
+}
+
+/**
+ * A stock Firefox, headless, whose push service is the emulator and whose notifications go to the desktop. Only
+ * preferences differ from what a person has; each says why.
+ */
+export async function launchFirefox({
+  desktop,
+  emulator,
+  origins,
+  profile,
+}: FirefoxOptions): Promise<Browser> {
+  const executablePath = firefoxPath();
+  if (!executablePath) throw new Error('Firefox is not on this machine (Debian: firefox-esr)');
+  const browser = await launch({
+    browser: 'firefox',
+    executablePath,
+    headless: true,
+    ...(profile && { userDataDir: profile }),
+    env: { ...process.env, ...desktop.env },
+    extraPrefsFirefox: {
+      'dom.push.serverURL': emulator.wsUrl,
+      // `ws:` is refused without it.
+      'dom.push.testing.allowInsecureServerURL': true,
+      // Remote control turns push off unless the user has set it.
+      'dom.push.connection.enabled': true,
+      // Otherwise WindowClient.focus() does not switch tabs under remote control.
+      'focusmanager.testmode': false,
+      // Come back soon after a cut connection; the default is 5 s.
+      'dom.push.retryBaseInterval': 300,
+    },
+  });
+  for (const origin of origins) await allowNotifications(browser.defaultBrowserContext(), origin);
+  return browser;
+}
+
+/** For a further context (`browser.createBrowserContext()`), which has permissions of its own. */
+export async function allowNotifications(
+  context: ReturnType<Browser['defaultBrowserContext']>,
+  origin: string,
+): Promise<void> {
+  await context.overridePermissions(origin, ['notifications']);
+}
