@@ -1,0 +1,229 @@
+import { ApiError, badRequest } from '../../errors.ts';
+import type { Database, Queryable } from '../../storage/database.ts';
+import type { ProviderName, ProviderRules } from '../providers/provider.ts';
+import { type DeviceFilter, filterCondition, Params } from './device-filter.ts';
+import { newDeviceId, providerOfDeviceId } from './device-id.ts';
+import { changeDeviceTopics, lockUserTopics, type TopicOp } from './topic-changes.ts';
+
+const UNIQUE_VIOLATION = '23505';
+
+/** What `device_register` declares: the whole state of a device. Absent members are empty. */
+export interface DeviceState {
+  readonly id?: string;
+  readonly provider: string;
+  readonly token: string;
+  readonly platform: string;
+  readonly user?: string;
+  readonly timezone?: string;
+  readonly locale?: string;
+  readonly topics?: readonly string[];
+  readonly meta?: Readonly<Record<string, string>>;
+}
+
+/** A device as `device_list` shows it; zero values are left out when it is written. */
+export interface Device {
+  readonly id: string;
+  readonly provider: ProviderName;
+  readonly token: string;
+  readonly platform: string;
+  readonly user: string;
+  readonly timezone: string;
+  readonly locale: string;
+  /** Unix seconds. */
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly topics?: readonly string[];
+  readonly meta?: Readonly<Record<string, string>>;
+  readonly webpush_keys?: { readonly p256dh: string; readonly auth: string } | null;
+}
+
+export interface DevicePageRequest {
+  readonly filter: DeviceFilter;
+  readonly cursor: string;
+  readonly limit: number;
+  readonly totalCount: boolean;
+  readonly topics: boolean;
+  readonly meta: boolean;
+  readonly webpushKeys: boolean;
+}
+
+export interface DeviceUpdate {
+  readonly user?: string;
+  readonly meta?: Readonly<Record<string, string>>;
+  readonly timezone?: string;
+  readonly locale?: string;
+  readonly topics?: { readonly op: TopicOp; readonly topics: readonly string[] };
+}
+
+/** Selects devices to change: OR inside a list, AND between the two. */
+export interface DeviceSelection {
+  readonly ids: readonly string[];
+  readonly users: readonly string[];
+}
+
+/** The devices of the push notification API (push-api, sections 2 and 3). */
+export class DeviceRegistry {
+  readonly #db: Database;
+  readonly #rules: ReadonlyMap<string, ProviderRules>;
+
+  constructor(db: Database, rules: ReadonlyMap<string, ProviderRules>) {
+    this.#db = db;
+    this.#rules = rules;
+  }
+
+  /**
+   * Declares a device's whole state and gives back its id. Topics become: those given, those of its user, and the
+   * global ones; all others are dropped.
+   * @throws ApiError 107 for a bad field, 113 when two first registrations of one token collide
+   */
+  async register(state: DeviceState): Promise<string> {
+    const rules = this.#rules.get(state.provider);
+    if (!rules) {
+      throw badRequest(
+        'provider',
+        `must be one of ${[...this.#rules.keys()].join(', ')} (enabled here), got "${state.provider}"`,
+      );
+    }
+    const { token, keys } = rules.parseToken(state.token, 'token');
+    if (state.id && providerOfDeviceId(state.id) !== rules.name) {
+      throw badRequest(
+        'id',
+        `must be a device id of provider ${rules.name} as device_register gave it, got "${state.id.slice(0, 64)}"`,
+      );
+    }
+    const user = state.user ?? '';
+    const row = [
+      rules.name,
+      token,
+      state.platform,
+      user,
+      state.timezone ?? '',
+      state.locale ?? '',
+      JSON.stringify(state.meta ?? {}),
+      keys ? JSON.stringify(keys) : null,
+    ];
+    try {
+      return await this.#db.transaction(async (tx) => {
+        await lockUserTopics(tx, user, 'shared');
+        const id =
+          (state.id && (await takeOver(tx, state.id, row))) || (await insertOrUpdate(tx, rules.name, row));
+        await rebuildTopics(tx, id, user, state.topics ?? []);
+        return id;
+      });
+    } catch (error) {
+      if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
+      throw new ApiError('conflict', 'the same token is being registered by another call: try again', {
+        cause: error,
+      });
+    }
+  }
+
+  async list(
+    request: DevicePageRequest,
+  ): Promise<{ items: Device[]; nextCursor: string; totalCount: number | undefined }> {
+    const params = new Params();
+    const condition = filterCondition(request.filter, params);
+    const counted = [...params.values];
+    const topics = `(SELECT coalesce(jsonb_agg(t.topic ORDER BY t.topic), '[]') FROM carillon_device_topics t WHERE t.device_id = d.id)`;
+    const items = await this.#db.query<Device>(
+      `SELECT d.id, d.provider, d.token, d.platform, d.user_id AS user, d.timezone, d.locale,
+              extract(epoch FROM d.created_at)::int8 AS created_at, extract(epoch FROM d.updated_at)::int8 AS updated_at
+              ${request.topics ? `, ${topics} AS topics` : ''}
+              ${request.meta ? ', d.meta' : ''} ${request.webpushKeys ? ', d.webpush_keys' : ''}
+       FROM carillon_devices d
+       WHERE ${condition} AND d.id > ${params.add(request.cursor)} ORDER BY d.id LIMIT ${params.add(request.limit + 1)}`,
+      params.values,
+    );
+    const more = items.length > request.limit;
+    if (more) items.pop();
+    const [count] = request.totalCount
+      ? await this.#db.query<{ n: number }>(
+          `SELECT count(*) AS n FROM carillon_devices d WHERE ${condition}`,
+          counted,
+        )
+      : [];
+    return { items, nextCursor: more ? (items.at(-1)?.id ?? '') : '', totalCount: count?.n };
+  }
+
+  /** Unknown ids are ignored. */
+  async remove(selection: DeviceSelection): Promise<void> {
+    const params = new Params();
+    const condition = filterCondition(selection, params);
+    await this.#db.query(`DELETE FROM carillon_devices d WHERE ${condition}`, params.values);
+  }
+
+  /** Changes what is given and leaves the rest; no match is no error. Topics of a changed user are not re-synced. */
+  async update(selection: DeviceSelection, update: DeviceUpdate): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      const params = new Params();
+      const condition = filterCondition(selection, params);
+      const sets = ['updated_at = now()'];
+      if (update.user !== undefined) sets.push(`user_id = ${params.add(update.user)}`);
+      if (update.meta !== undefined) sets.push(`meta = ${params.add(JSON.stringify(update.meta))}::jsonb`);
+      if (update.timezone !== undefined) sets.push(`timezone = ${params.add(update.timezone)}`);
+      if (update.locale !== undefined) sets.push(`locale = ${params.add(update.locale)}`);
+      const rows = await tx.query<{ id: string }>(
+        `UPDATE carillon_devices d SET ${sets.join(', ')} WHERE ${condition} RETURNING d.id`,
+        params.values,
+      );
+      if (update.topics) {
+        await changeDeviceTopics(
+          tx,
+          rows.map((row) => row.id),
+          update.topics.op,
+          update.topics.topics,
+        );
+      }
+    });
+  }
+}
+
+const COLUMNS = 'provider, token, platform, user_id, timezone, locale, meta, webpush_keys';
+const VALUES = '$1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb';
+
+/** Updates the device with this id, whatever its token was; another row with the new token is the same installation. */
+async function takeOver(tx: Queryable, id: string, row: readonly unknown[]): Promise<string | undefined> {
+  const [existing] = await tx.query('SELECT id FROM carillon_devices WHERE id = $1 FOR UPDATE', [id]);
+  if (!existing) return undefined;
+  await tx.query('DELETE FROM carillon_devices WHERE provider = $1 AND token = $2 AND id <> $3', [
+    row[0],
+    row[1],
+    id,
+  ]);
+  await tx.query(`UPDATE carillon_devices SET (${COLUMNS}, updated_at) = (${VALUES}, now()) WHERE id = $9`, [
+    ...row,
+    id,
+  ]);
+  return id;
+}
+
+async function insertOrUpdate(
+  tx: Queryable,
+  provider: ProviderName,
+  row: readonly unknown[],
+): Promise<string> {
+  const [result] = await tx.query<{ id: string }>(
+    `INSERT INTO carillon_devices (id, ${COLUMNS}) VALUES ($9, ${VALUES})
+     ON CONFLICT (provider, token) DO UPDATE SET (${COLUMNS}, updated_at) = (${VALUES}, now()) RETURNING id`,
+    [...row, newDeviceId(provider)],
+  );
+  return (result as { id: string }).id;
+}
+
+async function rebuildTopics(
+  tx: Queryable,
+  id: string,
+  user: string,
+  topics: readonly string[],
+): Promise<void> {
+  await tx.query(
+    `WITH wanted AS (
+       SELECT unnest($3::text[]) AS topic
+       UNION SELECT topic FROM carillon_user_topics WHERE user_id = $2 OR user_id = ''
+     ), dropped AS (
+       DELETE FROM carillon_device_topics WHERE device_id = $1 AND topic NOT IN (SELECT topic FROM wanted)
+     )
+     INSERT INTO carillon_device_topics (device_id, topic) SELECT $1, topic FROM wanted ON CONFLICT DO NOTHING`,
+    [id, user, topics],
+  );
+}
