@@ -15,12 +15,12 @@ export interface SenderPoolOptions {
   };
   /** How long `close` waits for sends under way. Default 5 000. */
   readonly drainTimeoutMs?: number;
+  /** A thread that dies younger than this is replaced only after as long. Default 1 000. */
+  readonly respawnDelayMs?: number;
   /** The module that a thread runs; tests give a broken one. */
   readonly threadModule?: URL;
 }
 
-/** A thread that dies this young is probably broken by its environment: its successor waits that long. */
-const RESPAWN_DELAY_MS = 1_000;
 /** What a thread has to end by itself before it is terminated. */
 const EXIT_TIMEOUT_MS = 2_000;
 
@@ -36,7 +36,7 @@ interface BatchUnderWay {
  *
  * A batch goes to the thread with the fewest targets under way. When a thread dies, the targets that it had not
  * reported end as `retry` with code `sender_crashed` (they may or may not have been sent), and another takes its
- * place; one that died within a second of its start is replaced only after a second.
+ * place. A thread that dies young is replaced after a pause: what broke it is probably still there.
  *
  * @throws Error that names the option when a provider's configuration is wrong: found here, not in the threads
  */
@@ -44,24 +44,24 @@ export function createSenderPool(options: SenderPoolOptions): SenderPool {
   const { threads, providers, logger } = options;
   if (providers.webpush) void createWebPushProvider(providers.webpush).close();
   const drainTimeoutMs = options.drainTimeoutMs ?? 5_000;
+  const respawnDelayMs = options.respawnDelayMs ?? 1_000;
   const module = options.threadModule ?? threadModule();
   const closing = new AbortController();
   const slots: SenderThread[] = Array.from({ length: threads }, (_, number) => start(number));
 
   function start(number: number): SenderThread {
     const startedAt = performance.now();
-    const thread = new SenderThread(module, providers, (error) => {
+    return new SenderThread(module, providers, (error) => {
       if (closing.signal.aborted) return;
       logger.error({ thread: number, err: error }, 'a sender thread ended; it is replaced');
-      const isYoung = performance.now() - startedAt < RESPAWN_DELAY_MS;
-      delay(isYoung ? RESPAWN_DELAY_MS : 0, undefined, { signal: closing.signal }).then(
+      const isYoung = performance.now() - startedAt < respawnDelayMs;
+      delay(isYoung ? respawnDelayMs : 0, undefined, { signal: closing.signal }).then(
         () => {
           slots[number] = start(number);
         },
         () => {},
       );
     });
-    return thread;
   }
 
   return {
