@@ -24,11 +24,11 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
     for (const closer of closers.reverse()) await closer();
   };
   try {
-    const config = await loadConfig({
+    const { config, warnings } = await loadConfig({
       file: CARILLON_CONFIG,
       env: carillonEnvironment(settings, process.env),
-      dataDir: settings.dataDir,
     });
+    for (const warning of warnings) console.warn(`Warning: ${warning}`);
     const secrets = await loadSecrets(settings.dataDir);
     // GrandChat first: it makes the outbox table that Carillon's consumer reads.
     const grandchat = await startGrandChat({

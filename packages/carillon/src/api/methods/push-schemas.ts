@@ -1,0 +1,77 @@
+/** Shapes of the push notification API's requests (push-api). Only JSON types; values are checked by the methods. */
+import { Type } from 'typebox';
+
+export const Text = Type.Optional(Type.String());
+export const Texts = Type.Optional(Type.Array(Type.String()));
+export const Flag = Type.Optional(Type.Boolean());
+export const Whole = Type.Optional(Type.Integer());
+export const TextMap = Type.Optional(Type.Record(Type.String(), Type.String()));
+const Block = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
+
+export const DeviceFilterSchema = Type.Object({
+  ids: Texts,
+  users: Texts,
+  topics: Texts,
+  providers: Texts,
+  platforms: Texts,
+  exclude: Type.Optional(Type.Object({ ids: Texts, users: Texts })),
+});
+
+export const DeviceRegisterSchema = Type.Object({
+  id: Text,
+  provider: Text,
+  token: Text,
+  platform: Text,
+  user: Text,
+  timezone: Text,
+  locale: Text,
+  topics: Texts,
+  meta: TextMap,
+});
+
+export const DeviceUpdateSchema = Type.Object({
+  ids: Texts,
+  users: Texts,
+  user_update: Type.Optional(Type.Object({ user: Text })),
+  meta_update: Type.Optional(Type.Object({ meta: TextMap })),
+  topics_update: Type.Optional(Type.Object({ op: Text, topics: Texts })),
+  timezone_update: Type.Optional(Type.Object({ timezone: Text })),
+  locale_update: Type.Optional(Type.Object({ locale: Text })),
+});
+
+export const DeviceListSchema = Type.Object({
+  filter: Type.Optional(DeviceFilterSchema),
+  cursor: Text,
+  limit: Whole,
+  include_total_count: Flag,
+  include_topics: Flag,
+  include_meta: Flag,
+  include_webpush_keys: Flag,
+});
+
+export const SendSchema = Type.Object({
+  uid: Text,
+  send_at: Whole,
+  optimize_for_reliability: Flag,
+  analytics_uid: Text,
+  use_templating: Flag,
+  use_meta: Flag,
+  limit_strategy: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  localizations: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  recipient: Type.Optional(
+    Type.Object({
+      filter: Type.Optional(DeviceFilterSchema),
+      webpush_tokens: Texts,
+      fcm_tokens: Texts,
+      hms_tokens: Texts,
+      apns_tokens: Texts,
+      fcm_topic: Text,
+      fcm_condition: Text,
+      hms_topic: Text,
+      hms_condition: Text,
+    }),
+  ),
+  notification: Type.Optional(
+    Type.Object({ webpush: Block, fcm: Block, hms: Block, apns: Block, expire_at: Whole }),
+  ),
+});

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { type Static, Type } from 'typebox';
+import { badRequest } from '../../errors.ts';
+import { PROVIDER_NAMES } from '../../push/providers/provider.ts';
+import type { Push } from '../../push/push.ts';
+import { notYet, type PushRequest } from '../../push/send/pushes.ts';
+import { defineMethod, type Method } from '../method.ts';
+import { checkText, requireText } from './checks.ts';
+import { checkFilter } from './push-devices.ts';
+import { enabled } from './push-enabled.ts';
+import { SendSchema, Text } from './push-schemas.ts';
+
+const MAX_RAW_TOKENS = 10_000;
+/** Unix seconds of the year 9999: beyond it the database's timestamps are of no use. */
+const MAX_TIME = 253_402_300_799;
+
+type SendRequest = Static<typeof SendSchema>;
+
+/** `send_push_notification` and `cancel_push` (push-api, section 6). */
+export function sendMethods(push: Push | undefined): Method[] {
+  return [
+    defineMethod({
+      name: 'send_push_notification',
+      mutating: true,
+      request: SendSchema,
+      async handle(request) {
+        const { pushes } = enabled(push);
+        refuseWhatIsNotBuilt(request);
+        const uid = checkText(request.uid || randomUUID(), 'uid');
+        const { expire_at: expireAt, ...blocks } = request.notification ?? {};
+        await pushes.accept({
+          uid,
+          recipient: checkRecipient(request.recipient ?? {}),
+          messages: new Map(
+            Object.entries(blocks).filter(([provider]) => PROVIDER_NAMES.includes(provider as never)),
+          ),
+          sendAt: checkTime(request.send_at, 'send_at'),
+          expireAt: checkTime(expireAt, 'notification.expire_at'),
+        });
+        return { uid };
+      },
+    }),
+    defineMethod({
+      name: 'cancel_push',
+      mutating: true,
+      request: Type.Object({ uid: Text }),
+      async handle({ uid }) {
+        await enabled(push).pushes.cancel(requireText(uid, 'uid'));
+        return {};
+      },
+    }),
+  ];
+}
+
+const RECIPIENT_KINDS = [
+  'filter',
+  'webpush_tokens',
+  'fcm_tokens',
+  'hms_tokens',
+  'apns_tokens',
+  'fcm_topic',
+  'fcm_condition',
+  'hms_topic',
+  'hms_condition',
+] as const;
+
+function checkRecipient(recipient: NonNullable<SendRequest['recipient']>): PushRequest['recipient'] {
+  const given = RECIPIENT_KINDS.filter((kind) => {
+    const value = recipient[kind];
+    return Array.isArray(value) ? value.length > 0 : Boolean(value);
+  });
+  const [kind] = given;
+  if (given.length !== 1 || !kind) {
+    throw badRequest(
+      'recipient',
+      `must have exactly one of ${RECIPIENT_KINDS.join(', ')}, got ${given.join(', ') || 'none'}`,
+    );
+  }
+  if (kind === 'filter') return { filter: checkFilter(recipient.filter ?? {}, 'recipient.filter') };
+  if (kind !== 'webpush_tokens')
+    throw badRequest(`recipient.${kind}`, `provider ${kind.split('_')[0]} is not enabled here`);
+  const tokens = recipient.webpush_tokens ?? [];
+  if (tokens.length > MAX_RAW_TOKENS) {
+    throw badRequest(
+      'recipient.webpush_tokens',
+      `must have at most ${MAX_RAW_TOKENS} items, got ${tokens.length}`,
+    );
+  }
+  return { webpush_tokens: tokens };
+}
+
+function checkTime(value: number | undefined, field: string): number {
+  if (value === undefined) return 0;
+  if (value < 0 || value > MAX_TIME) throw badRequest(field, `must be a time in unix seconds, got ${value}`);
+  return value;
+}
+
+function refuseWhatIsNotBuilt(request: SendRequest): void {
+  if (request.limit_strategy && Object.keys(request.limit_strategy).length > 0)
+    throw notYet('limit_strategy');
+  if (request.localizations && Object.keys(request.localizations).length > 0) throw notYet('localizations');
+  if (request.use_templating) throw notYet('use_templating');
+}

@@ -1,0 +1,71 @@
+import { Type } from 'typebox';
+import { badRequest } from '../../errors.ts';
+import { TOPIC_OPS } from '../../push/devices/topic-changes.ts';
+import type { Push } from '../../push/push.ts';
+import { defineMethod, type Method } from '../method.ts';
+import { checkChoice, checkLimit, checkText, checkTexts, requireText, withoutZeros } from './checks.ts';
+import { enabled } from './push-enabled.ts';
+import { Flag, Text, Texts, Whole } from './push-schemas.ts';
+
+const MAX_TOPICS = 1_000;
+
+/** `user_topic_update`, `user_topic_list`, `device_topic_update` (push-api, section 4). */
+export function topicMethods(push: Push | undefined): Method[] {
+  return [
+    defineMethod({
+      name: 'user_topic_update',
+      mutating: true,
+      request: Type.Object({ user: Text, op: Text, topics: Texts }),
+      async handle(request) {
+        const { topics } = enabled(push);
+        await topics.updateUser(
+          checkText(request.user ?? '', 'user'),
+          checkChoice(request.op, TOPIC_OPS, 'op'),
+          checkTexts(request.topics, 'topics', MAX_TOPICS),
+        );
+        return {};
+      },
+    }),
+    defineMethod({
+      name: 'user_topic_list',
+      mutating: false,
+      request: Type.Object({
+        filter: Type.Optional(Type.Object({ users: Texts, topics: Texts, topic_prefix: Text })),
+        cursor: Text,
+        limit: Whole,
+        include_total_count: Flag,
+      }),
+      async handle(request) {
+        const { topics } = enabled(push);
+        const filter = request.filter ?? {};
+        const cursor = request.cursor || '0';
+        if (!/^\d{1,15}$/.test(cursor)) throw badRequest('cursor', 'must be a next_cursor of this method');
+        const { items, nextCursor, totalCount } = await topics.listUser({
+          users: checkTexts(filter.users, 'filter.users'),
+          topics: checkTexts(filter.topics, 'filter.topics'),
+          topicPrefix: checkText(filter.topic_prefix ?? '', 'filter.topic_prefix'),
+          cursor: Number(cursor),
+          limit: checkLimit(request.limit, 100, 1_000),
+          totalCount: request.include_total_count ?? false,
+        });
+        const shown = items.map((item) => withoutZeros({ ...item, id: String(item.id) }));
+        return withoutZeros({ items: shown, next_cursor: nextCursor, total_count: totalCount }, ['items']);
+      },
+    }),
+    defineMethod({
+      name: 'device_topic_update',
+      mutating: true,
+      request: Type.Object({ device_id: Text, op: Text, topics: Texts, user: Text }),
+      async handle(request) {
+        const { topics } = enabled(push);
+        await topics.updateDevice(
+          requireText(request.device_id, 'device_id'),
+          checkChoice(request.op, TOPIC_OPS, 'op'),
+          checkTexts(request.topics, 'topics', MAX_TOPICS),
+          checkText(request.user ?? '', 'user'),
+        );
+        return {};
+      },
+    }),
+  ];
+}

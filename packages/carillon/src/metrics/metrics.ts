@@ -1,0 +1,98 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What real time can say of itself at any moment. */
+export interface RealtimeStats {
+  readonly clients: number;
+  readonly users: number;
+  readonly channels: number;
+  readonly subscriptions: number;
+}
+
+export interface Metrics {
+  observeCommand(method: string, seconds: number, errorCode: number | undefined): void;
+  countOutcome(provider: string, outcome: { readonly kind: string; readonly code: string }): void;
+  consumerCounters(name: string): { processed(count: number): void; failed(): void };
+  observeRealtime(stats: () => RealtimeStats): void;
+  observeQueue(depth: () => Promise<ReadonlyMap<string, number>>): void;
+  /** Prometheus' text format. */
+  text(): Promise<string>;
+}
+
+/** Counts under Centrifugo's names (server-api section 9, push-api section 11), so that its dashboards work. */
+export function createMetrics(): Metrics {
+  const register = new Registry();
+  collectDefaultMetrics({ register });
+  const registers = [register];
+  const commands = new Histogram({
+    name: 'centrifugo_api_command_duration_seconds_histogram',
+    help: 'Duration of server API commands',
+    labelNames: ['protocol', 'method'],
+    buckets: [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    registers,
+  });
+  const commandErrors = new Counter({
+    name: 'centrifugo_api_command_errors_total',
+    help: 'Server API commands that were answered with an error',
+    labelNames: ['protocol', 'method', 'error'],
+    registers,
+  });
+  const pushes = new Counter({
+    name: 'centrifugo_push_notification_count',
+    help: 'Outcomes of single sends',
+    labelNames: ['provider', 'success', 'err_code'],
+    registers,
+  });
+  const processed = new Counter({
+    name: 'centrifugo_consumers_messages_processed_total',
+    help: 'Messages a consumer has handled, skipped ones included',
+    labelNames: ['consumer_name'],
+    registers,
+  });
+  const failed = new Counter({
+    name: 'centrifugo_consumers_errors_total',
+    help: 'Attempts of a consumer that failed',
+    labelNames: ['consumer_name'],
+    registers,
+  });
+  return {
+    observeCommand(method, seconds, errorCode) {
+      commands.observe({ protocol: 'http', method }, seconds);
+      if (errorCode !== undefined) commandErrors.inc({ protocol: 'http', method, error: String(errorCode) });
+    },
+    countOutcome(provider, { kind, code }) {
+      const success = kind === 'accepted';
+      pushes.inc({ provider, success: String(success), err_code: success ? '' : code });
+    },
+    consumerCounters(name) {
+      const labels = { consumer_name: name };
+      processed.inc(labels, 0);
+      failed.inc(labels, 0);
+      return { processed: (count) => processed.inc(labels, count), failed: () => failed.inc(labels) };
+    },
+    observeRealtime(stats) {
+      for (const key of ['clients', 'users', 'channels', 'subscriptions'] as const) {
+        new Gauge({
+          name: `centrifugo_node_num_${key}`,
+          help: `Number of ${key} on this node`,
+          registers,
+          collect() {
+            this.set(stats()[key]);
+          },
+        });
+      }
+    },
+    observeQueue(depth) {
+      new Gauge({
+        name: 'centrifugo_push_queue_consuming_lag',
+        help: 'Jobs of the push queue that wait or are under way',
+        labelNames: ['provider', 'queue'],
+        registers,
+        async collect() {
+          this.reset();
+          for (const [lane, jobs] of await depth()) this.set({ provider: lane, queue: 'postgresql' }, jobs);
+        },
+      });
+    },
+    text: () => register.metrics(),
+  };
+}

@@ -1,0 +1,195 @@
+import type { IncomingMessage } from 'node:http';
+import { hostname } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { pino } from 'pino';
+import { batchMethod } from './api/batch.ts';
+import { Dispatcher } from './api/dispatch.ts';
+import { createHttpApi } from './api/http.ts';
+import { pushMethods } from './api/methods/push.ts';
+import { realtimeMethods } from './api/methods/realtime.ts';
+import { errorBody, toApiError } from './api/replies.ts';
+import type { Config } from './config/config.ts';
+import { loadSecrets, withSecrets } from './config/secrets.ts';
+import { startConsumers } from './consumers/start.ts';
+import { ApiError } from './errors.ts';
+import type { Logger } from './logger.ts';
+import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import type { ProviderName, ProviderRules } from './push/providers/provider.ts';
+import { webPushRules } from './push/providers/webpush/index.ts';
+import { openPush, type Push } from './push/push.ts';
+import { createSenderPool } from './push/worker/sender-pool.ts';
+import { createRealtime } from './realtime/realtime.ts';
+import type { Database } from './storage/database.ts';
+import { migrate } from './storage/migrate.ts';
+import { PUSH_MIGRATIONS } from './storage/migrations/push.ts';
+import { openDatabase } from './storage/open.ts';
+import { VERSION } from './version.ts';
+
+export interface CarillonOptions {
+  readonly config: Config;
+  /** Keeps the secrets of the first start and, without a DSN, the embedded database. */
+  readonly dataDir: string;
+  /** A database that is open already, shared with the caller, who closes it. */
+  readonly db?: Database;
+  readonly logger?: Logger;
+}
+
+export interface Carillon {
+  /** Where it listens, e.g. `http://localhost:8000`. */
+  readonly url: string;
+  readonly port: number;
+  /** Runs a method of the server API without HTTP; throws as `Dispatcher.dispatch`. */
+  dispatch(method: string, request: unknown): Promise<object>;
+  /** Stops taking work, finishes what is under way within `shutdown.timeout`, and lets go of everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Puts all parts together and starts them: database, push workers, real time, HTTP, consumers. Consumers come last, so that
+ * nothing is taken from an outbox before it can be carried out.
+ */
+export async function startCarillon(options: CarillonOptions): Promise<Carillon> {
+  const config = withSecrets(options.config, await loadSecrets(options.dataDir));
+  const logger = options.logger ?? createLogger(config.log.level);
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const db = await openOwnDatabase(options, config, logger, closers);
+    const metrics = createMetrics();
+    const push = db && (await startPush(db, config, logger, metrics, closers));
+    const nodeName = `${hostname()}_${config.http_server.port}`;
+    const realtime = createRealtime({ config, logger, nodeName, version: VERSION });
+    closers.push(() => realtime.close());
+    metrics.observeRealtime(() => realtime.stats());
+    if (push) metrics.observeQueue(() => push.depth());
+
+    const toErrorReply = (error: unknown) => ({ error: errorBody(toApiError(error, 'batch', logger)) });
+    const dispatcher: Dispatcher = new Dispatcher([
+      ...realtimeMethods(realtime),
+      ...pushMethods(push),
+      batchMethod(() => dispatcher, toErrorReply),
+    ]);
+    const app = createHttpApi({
+      config,
+      dispatcher,
+      logger,
+      metrics: () => metrics.text(),
+      observe: (method, seconds, code) => metrics.observeCommand(method, seconds, code),
+    });
+    app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (!realtime.handleUpgrade(request, socket, head))
+        socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    });
+    const port = await listen(app, config);
+    closers.push(() => app.close());
+    closers.push(
+      await startConsumers({
+        config,
+        db,
+        logger,
+        metrics,
+        dispatch: consumerDispatch(dispatcher, logger),
+        isAllowed: (method) => dispatcher.isMutating(method),
+      }),
+    );
+    const url = `http://${config.http_server.address || 'localhost'}:${port}`;
+    logger.info({ url, version: VERSION, database: db?.kind ?? 'none' }, 'Carillon serves');
+    return { url, port, dispatch: (method, request) => dispatcher.dispatch(method, request), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** pino to stdout; secrets never reach it, because nothing hands it any. */
+export function createLogger(level: Config['log']['level']): Logger {
+  return pino({ level: level === 'none' ? 'silent' : level });
+}
+
+async function openOwnDatabase(
+  { db, dataDir }: CarillonOptions,
+  config: Config,
+  logger: Logger,
+  closers: (() => Promise<void>)[],
+): Promise<Database | undefined> {
+  if (!config.database.enabled) return undefined;
+  const { dsn, pool_size: poolSize } = config.database.postgresql;
+  const onError = (error: Error) => logger.error({ err: error }, 'database connection lost');
+  const own = db ?? (await openDatabase(dsn ? { dsn, poolSize, onError } : { dataDir }));
+  if (!db) closers.push(() => own.close());
+  const applied = await migrate(own, 'carillon', PUSH_MIGRATIONS);
+  if (applied.length > 0) logger.info({ applied }, 'database schema brought up to date');
+  return own;
+}
+
+async function startPush(
+  db: Database,
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  closers: (() => Promise<void>)[],
+): Promise<Push | undefined> {
+  const { push_notifications: options, shutdown } = config;
+  if (!options.enabled) return undefined;
+  const rules = new Map<ProviderName, ProviderRules>();
+  const webpush = options.enabled_providers.includes('webpush');
+  if (webpush) rules.set('webpush', webPushRules(options.webpush));
+  if (webpush && !options.webpush.subject) {
+    logger.warn(
+      {},
+      'push_notifications.webpush.subject is empty: push services of Mozilla and Apple want a mailto: or https: contact before production',
+    );
+  }
+  const senders = createSenderPool({
+    threads: options.sender_threads,
+    providers: webpush ? { webpush: options.webpush } : {},
+    logger,
+  });
+  closers.push(() => senders.close());
+  const push = await openPush({
+    db,
+    config: options,
+    senders,
+    rules,
+    logger,
+    onOutcome: metrics.countOutcome,
+  });
+  closers.push(() => push.close(shutdown.timeout));
+  await push.startWorkers();
+  return push;
+}
+
+async function listen(
+  app: ReturnType<typeof createHttpApi>,
+  { http_server: { address, port } }: Config,
+): Promise<number> {
+  try {
+    await app.listen({ port, ...(address ? { host: address } : { host: '0.0.0.0' }) });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    throw new Error(
+      `port ${port} is in use by another program: stop it, or set http_server.port (CARILLON_HTTP_SERVER_PORT)`,
+    );
+  }
+  const bound = app.server.address();
+  return typeof bound === 'object' && bound !== null ? bound.port : port;
+}
+
+/** Consumers retry code 100, and a broadcast in which one channel failed with it (consumers, section 1.3). */
+function consumerDispatch(dispatcher: Dispatcher, logger: Logger) {
+  return async (method: string, request: unknown): Promise<object> => {
+    try {
+      const result = await dispatcher.dispatch(method, request);
+      const responses =
+        method === 'broadcast'
+          ? (result as { responses?: { error?: { code: number } }[] }).responses
+          : undefined;
+      if (responses?.some((response) => response.error?.code === 100)) throw new ApiError('internal');
+      return result;
+    } catch (error) {
+      throw toApiError(error, method, logger);
+    }
+  };
+}
