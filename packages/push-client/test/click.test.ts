@@ -8,7 +8,7 @@ async function click(scope: FakeScope, navigate: unknown = `${ORIGIN}/rooms/5`):
   const close = () => {
     isClosed = true;
   };
-  await run<ClickEvent>(handleClick(scope), { notification: { data: { navigate }, close } });
+  await run<ClickEvent>(handleClick(scope), { notification: { data: { navigate }, tag: 'room-5', close } });
   return isClosed;
 }
 
@@ -20,7 +20,7 @@ suite('a click on a notification', () => {
   });
 
   test('hands the URL to a window of the app and brings it forward', async () => {
-    const window = new FakeWindow({ path: '/rooms/1', answer: true });
+    const window = new FakeWindow({ answer: true });
     const scope = fakeScope([window]);
     await click(scope);
     assert.deepEqual(window.messages, [{ type: 'carillon:open', url: `${ORIGIN}/rooms/5` }]);
@@ -28,18 +28,18 @@ suite('a click on a notification', () => {
     assert.deepEqual(scope.opened, []);
   });
 
-  test('prefers the window that shows the page, then the focused, then a visible one', async () => {
-    const hidden = new FakeWindow({ answer: true });
-    const visible = new FakeWindow({ visible: true, answer: true });
-    const focused = new FakeWindow({ focused: true, answer: true });
-    const there = new FakeWindow({ path: '/rooms/5', answer: true });
+  test('prefers the window that has it open, then the focused, then a visible one', async () => {
+    const open = new FakeWindow({ answer: true });
+    const elsewhere = ({ type }: { type: string }) => type === 'carillon:open';
+    const make = (options: object) => new FakeWindow({ answer: elsewhere, ...options });
     const chosen = async (...windows: FakeWindow[]) => {
       await click(fakeScope(windows));
       return windows.find(({ isBroughtForward }) => isBroughtForward);
     };
-    assert.equal(await chosen(hidden, visible, focused, there), there);
-    assert.equal(await chosen(hidden, new FakeWindow({ visible: true, answer: true }), focused), focused);
-    assert.equal(await chosen(hidden, visible), visible);
+    const [focused, visible] = [make({ focused: true }), make({ visible: true })];
+    assert.equal(await chosen(make({}), make({ visible: true }), make({ focused: true }), open), open);
+    assert.equal(await chosen(make({}), make({ visible: true }), focused), focused);
+    assert.equal(await chosen(make({}), visible, new FakeWindow()), visible);
   });
 
   test('opens a window when the page does not take it on', async () => {

@@ -3,24 +3,21 @@ import type { WindowClient, WorkerScope } from '../src/worker/scope.ts';
 export const ORIGIN = 'https://chat.example';
 
 interface FakeWindowOptions {
-  readonly path?: string;
   readonly focused?: boolean;
   readonly visible?: boolean;
-  /** Absent: it never answers. */
+  /** To every question, or to each its own. Absent: it never answers. */
   readonly answer?: unknown;
 }
 
 /** Stands in for a page: answers what it is asked, or nothing at all. */
 export class FakeWindow implements WindowClient {
-  readonly url: string;
   readonly focused: boolean;
   readonly visibilityState: DocumentVisibilityState;
   readonly messages: unknown[] = [];
   readonly #answer: unknown;
   isBroughtForward = false;
 
-  constructor({ path = '/', focused = false, visible = false, answer }: FakeWindowOptions = {}) {
-    this.url = ORIGIN + path;
+  constructor({ focused = false, visible = false, answer }: FakeWindowOptions = {}) {
     this.focused = focused;
     this.visibilityState = visible || focused ? 'visible' : 'hidden';
     this.#answer = answer;
@@ -28,7 +25,8 @@ export class FakeWindow implements WindowClient {
 
   postMessage(message: unknown, [port]: Transferable[]): void {
     this.messages.push(message);
-    if (this.#answer !== undefined) (port as MessagePort).postMessage(this.#answer);
+    const answer = this.#answer instanceof Function ? this.#answer(message) : this.#answer;
+    if (answer !== undefined) (port as MessagePort).postMessage(answer);
     (port as MessagePort).close();
   }
 

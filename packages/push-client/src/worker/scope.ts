@@ -13,7 +13,6 @@ export interface WorkerScope {
 }
 
 export interface WindowClient {
-  readonly url: string;
   readonly focused: boolean;
   readonly visibilityState: DocumentVisibilityState;
   postMessage(message: unknown, transfer: Transferable[]): void;
