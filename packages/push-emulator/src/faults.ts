@@ -46,6 +46,8 @@ export class Faults {
 }
 
 function checkFault(fault: Fault): void {
+  if (typeof fault !== 'object' || fault === null)
+    throw new TypeError(`fault is ${fault}: an object is expected`);
   const wrong = (field: keyof Fault, allowed: string) =>
     new TypeError(`fault.${field} is ${JSON.stringify(fault[field])}: ${allowed}`);
   const integer = (value: unknown, min: number, max: number) =>
