@@ -191,6 +191,13 @@ describe('the sender pool', () => {
     assert.deepEqual(words(await sendAll(batchOf(2, 'https://push.test'))), Array(2).fill('retry closed'));
   });
 
+  it('fails the targets of a provider that is not configured', async () => {
+    startPool({});
+    const outcomes: Outcome[] = [];
+    await pool.send('fcm', batchOf(2, 'https://push.test'), (outcome) => outcomes.push(outcome));
+    assert.deepEqual(words(outcomes), Array(2).fill('failed provider_disabled'));
+  });
+
   it('refuses a wrong configuration at once, and never logs the private key', async () => {
     const config = webPushConfig();
     startPool({ threadModule: faultyThread, respawnDelayMs: 10, providers: { webpush: config } });

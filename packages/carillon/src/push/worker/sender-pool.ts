@@ -66,6 +66,13 @@ export function createSenderPool(options: SenderPoolOptions): SenderPool {
 
   return {
     send(provider: ProviderName, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
+      if (!(provider in providers)) {
+        const reason = `provider ${provider} is not configured`;
+        batch.targets.forEach((_, index) => {
+          report({ index, kind: 'failed', code: 'provider_disabled', reason });
+        });
+        return Promise.resolve();
+      }
       const alive = slots.filter((thread) => thread.alive);
       if (closing.signal.aborted || alive.length === 0) {
         batch.targets.forEach((_, index) => {

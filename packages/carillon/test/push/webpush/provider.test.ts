@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, before, describe, it } from 'node:test';
 import type { Provider } from '../../../src/push/providers/provider.ts';
 import {
@@ -127,6 +129,8 @@ describe('web push over HTTP/2', () => {
     const outcomes = await sending;
     assert.deepEqual(new Set(outcomes.map(({ kind }) => kind)), new Set(['accepted']));
     assert.equal(outcomes.length, 20);
+    assert.equal(service.connections, 2);
+    assert.equal(service.received.length, 21);
   });
 
   it('reports retry for what a GOAWAY with an error cut off in mid-stream', async () => {
@@ -187,6 +191,43 @@ describe('web push over HTTP/2', () => {
     const [outcome] = await sendAll(provider, secureTargets(1));
     assert.equal(outcome!.kind, 'accepted');
     assert.equal(service.connections, 2);
+  });
+
+  it('waits no longer for a connect than it may, and not once a target', async () => {
+    const mute = createServer(() => {});
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    service = await PushService.startPlain();
+    try {
+      const origin = `https://push.test:${(mute.address() as AddressInfo).port}`;
+      secureProvider({ connectTimeoutMs: 100 }, origin);
+      const startedAt = performance.now();
+      const targets = Array.from({ length: 50 }, (_, index) => browser.target(`${origin}/${index}`));
+      const outcomes = await sendAll(provider, targets);
+      assert.deepEqual(
+        new Set(outcomes.map(({ kind, code }) => `${kind} ${code}`)),
+        new Set(['retry connect_timeout']),
+      );
+      assert.equal(outcomes.length, 50);
+      assert.ok(performance.now() - startedAt < 1_500);
+    } finally {
+      await provider.close();
+      mute.close();
+    }
+  });
+
+  it('breaks off a connect when it is closed', async () => {
+    const mute = createServer(() => {});
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    service = await PushService.startPlain();
+    const origin = `https://push.test:${(mute.address() as AddressInfo).port}`;
+    secureProvider({ connectTimeoutMs: 60_000 }, origin);
+    const sending = sendAll(provider, [browser.target(`${origin}/x`)]);
+    await once(mute, 'connection');
+    await provider.close();
+    const [outcome] = await sending;
+    assert.deepEqual([outcome!.kind, outcome!.code], ['retry', 'closed']);
+    // Resolves only when the socket is gone.
+    await new Promise((resolve) => mute.close(resolve));
   });
 
   it('does not believe a certificate of an unknown authority', async () => {

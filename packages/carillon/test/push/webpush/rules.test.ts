@@ -177,6 +177,10 @@ describe('an endpoint', () => {
     const own = webPushRules(webPushConfig({ allowed_endpoint_origins: ['https://*.Example.com'] }));
     assert.ok(own.parseToken(subscription('https://push.example.com/x'), 'token'));
     assert.ok(own.parseToken(subscription('https://a.b.example.com/x'), 'token'));
+    const withPort = webPushRules(
+      webPushConfig({ allowed_endpoint_origins: ['https://push.example.com:443'] }),
+    );
+    assert.ok(withPort.parseToken(subscription('https://push.example.com/x'), 'token'));
     refuses(() => own.parseToken(subscription(GOOGLE), 'token'), /is not allowed/);
   });
 

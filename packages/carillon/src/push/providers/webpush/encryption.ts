@@ -30,14 +30,13 @@ export interface EncryptionSeed {
 }
 
 /**
- * The exchange is half of the CPU that a push costs. Measured on Node 26.10, µs of CPU for a new pair plus the shared
- * secret (4 rounds of 4 000, 4-core VM):
+ * The exchange is three quarters of the CPU that a message costs. Measured on Node 26.10, µs of CPU for a new pair plus
+ * the shared secret, medians of 15 rounds that took turns (the last two: of 3 and 1):
  *
- * - one ECDH object kept, `generateKeys()` per message: 105 to 107 (chosen: also the fewest allocations)
- * - `createECDH` per message: 110 to 115
- * - `generateKeyPairSync`, public key in by SPKI, out by JWK, `diffieHellman`: 110 to 117
- * - the same, public key out (and in) as `raw-public`: 108 to 118
- * - `generateKeyPairSync` with `publicKeyEncoding` SPKI: 147 to 152
+ * - one ECDH object kept, `generateKeys()` per message: 104 (chosen: the least code and garbage)
+ * - `generateKeyPairSync` and `diffieHellman`, keys in by SPKI and out by JWK, or in and out as `raw-public`: 104
+ * - `createECDH` per message: 112
+ * - `generateKeyPairSync` with `publicKeyEncoding` SPKI, and `diffieHellman`: 147
  * - `subtle`: 384
  *
  * `generateKeys` replaces the pair, so every message still has its own (RFC 8291 §3.1).
@@ -56,8 +55,7 @@ export function encrypt(plaintext: Uint8Array, keys: SubscriptionKeys, seed?: En
     throw new RangeError(`plaintext: must be at most ${MAX_PLAINTEXT_BYTES} bytes, got ${plaintext.length}`);
   }
   if (seed) exchange.setPrivateKey(seed.privateKey);
-  else exchange.generateKeys();
-  const senderPublicKey = exchange.getPublicKey();
+  const senderPublicKey = seed ? exchange.getPublicKey() : exchange.generateKeys();
   const secret = exchange.computeSecret(keys.p256dh);
   const salt = seed ? seed.salt : randomBytes(SALT_BYTES);
 

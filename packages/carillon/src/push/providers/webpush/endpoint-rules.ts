@@ -41,9 +41,7 @@ export function createEndpointRules(options: EndpointOptions): EndpointRules {
     options.allowed_endpoint_origins.length > 0
       ? options.allowed_endpoint_origins
       : BUILT_IN_ENDPOINT_ORIGINS;
-  const patterns = [...allowed, ...options.extra_allowed_endpoint_origins].map((pattern) =>
-    pattern.toLowerCase(),
-  );
+  const patterns = [...allowed, ...options.extra_allowed_endpoint_origins].map(normalizePattern);
   // `bash` lets `*` span `/` and dots alike: the glob of `client.allowed_origins` has no separators.
   const isAllowed = picomatch(patterns, { bash: true, dot: true });
   const insecureOrigins = new Set(options.insecure_endpoint_origins.map(normalizeOrigin));
@@ -64,6 +62,11 @@ export function createEndpointRules(options: EndpointOptions): EndpointRules {
       return `origin ${origin} is not allowed by push_notifications.webpush.allowed_endpoint_origins`;
     return { origin, path, insecure: false };
   };
+}
+
+/** Origins are compared in lower case and without a default port. */
+function normalizePattern(pattern: string): string {
+  return pattern.toLowerCase().replace(/^(https:.*):443$/, '$1');
 }
 
 function normalizeOrigin(origin: string): string {

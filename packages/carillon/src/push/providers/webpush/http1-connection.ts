@@ -19,6 +19,7 @@ export class Http1Connection implements Connection {
   readonly #origin: URL;
   readonly #agent: Agent;
   readonly #requestTimeoutMs: number;
+  readonly #closing = new AbortController();
   #usable = true;
 
   /** @param firstSocket the one on which HTTP/1.1 was agreed, used for the first request */
@@ -31,7 +32,7 @@ export class Http1Connection implements Connection {
       const socket = unused;
       unused = undefined;
       if (socket && !socket.destroyed) return socket;
-      openSocket(origin, ['http/1.1'], options).then(
+      openSocket(origin, ['http/1.1'], options, this.#closing.signal).then(
         (opened) => callback?.(null, opened),
         (error) => callback?.(error, undefined as never),
       );
@@ -81,6 +82,7 @@ export class Http1Connection implements Connection {
 
   destroy(): void {
     this.#usable = false;
+    this.#closing.abort();
     this.#agent.destroy();
   }
 }

@@ -4,6 +4,7 @@ import type { PushResponse } from './outcome.ts';
 import {
   type Connection,
   type ConnectionEvents,
+  closedError,
   openSocket,
   type PushRequest,
   TransportError,
@@ -48,8 +49,8 @@ export class OriginClient {
   readonly #pool = new Set<Pooled>();
   readonly #waiters: Waiter[] = [];
   #isConnecting = false;
-  #pause: { until: number; error: TransportError } | undefined;
-  #closed = false;
+  #pause: { error: TransportError; timer: NodeJS.Timeout } | undefined;
+  readonly #closing = new AbortController();
 
   constructor(origin: string, options: TransportOptions, onEmpty: () => void) {
     this.#origin = new URL(origin);
@@ -59,11 +60,10 @@ export class OriginClient {
 
   /** Waits for room on a connection, at most as long as a connect and a request may take. Rejects with `TransportError`. */
   acquire(): Promise<Slot> {
-    if (this.#closed) return Promise.reject(closedError());
+    if (this.#closing.signal.aborted) return Promise.reject(closedError());
     const slot = this.#takeSlot();
     if (slot) return Promise.resolve(slot);
-    if (this.#pause && this.#isPaused() && this.#usableConnections() === 0)
-      return Promise.reject(this.#pause.error);
+    if (this.#pause && this.#usableConnections() === 0) return Promise.reject(this.#pause.error);
     return new Promise((resolve, reject) => {
       const waitMs = this.#options.connectTimeoutMs + this.#options.requestTimeoutMs;
       const timer = setTimeout(() => {
@@ -78,8 +78,9 @@ export class OriginClient {
 
   /** Breaks what is under way. */
   close(): void {
-    this.#closed = true;
+    this.#closing.abort();
     this.#rejectWaiters(closedError());
+    clearTimeout(this.#pause?.timer);
     for (const pooled of this.#pool) this.#drop(pooled);
   }
 
@@ -119,23 +120,31 @@ export class OriginClient {
   }
 
   #connectIfNeeded(): void {
-    if (this.#closed || this.#waiters.length === 0 || this.#isConnecting || this.#isPaused()) return;
-    if (this.#usableConnections() >= MAX_CONNECTIONS) return;
+    const mayConnect = !this.#closing.signal.aborted && !this.#isConnecting && !this.#pause;
+    if (!mayConnect || this.#waiters.length === 0 || this.#usableConnections() >= MAX_CONNECTIONS) return;
     this.#isConnecting = true;
     this.#connect().then(
       () => {
         this.#isConnecting = false;
-        this.#pause = undefined;
         this.#serveWaiters();
       },
       (error: TransportError) => {
         this.#isConnecting = false;
-        this.#pause = { until: performance.now() + CONNECT_PAUSE_MS, error };
+        this.#startPause(error);
         // Those who wait for other connections may still be served.
         if (this.#usableConnections() === 0) this.#rejectWaiters(error);
-        this.#reportIfEmpty();
       },
     );
+  }
+
+  #startPause(error: TransportError): void {
+    const timer = setTimeout(() => {
+      this.#pause = undefined;
+      this.#connectIfNeeded();
+      this.#reportIfEmpty();
+    }, CONNECT_PAUSE_MS);
+    timer.unref();
+    this.#pause = { error, timer };
   }
 
   async #connect(): Promise<void> {
@@ -143,8 +152,9 @@ export class OriginClient {
     if (this.#origin.protocol === 'http:') {
       return this.#add(new Http1Connection(this.#origin, options));
     }
-    const socket = await openSocket(this.#origin, ['h2', 'http/1.1'], options);
-    if (this.#closed) {
+    const { signal } = this.#closing;
+    const socket = await openSocket(this.#origin, ['h2', 'http/1.1'], options, signal);
+    if (signal.aborted) {
       socket.destroy();
       throw closedError();
     }
@@ -155,10 +165,15 @@ export class OriginClient {
       changed: () => this.#serveWaiters(),
       retired: () => this.#dropRetired(),
     };
-    const connection = await Http2Connection.open(this.#origin, socket, events, options);
-    if (!this.#closed && connection.usable) return this.#add(connection);
+    // With the socket the session ends, and with it the wait for its settings.
+    const breakOff = () => socket.destroy();
+    signal.addEventListener('abort', breakOff);
+    const connection = await Http2Connection.open(this.#origin, socket, events, options).finally(() => {
+      signal.removeEventListener('abort', breakOff);
+    });
+    if (!signal.aborted && connection.usable) return this.#add(connection);
     connection.destroy();
-    throw this.#closed
+    throw signal.aborted
       ? closedError()
       : new TransportError('connect_failed', 'the service ended the session at once');
   }
@@ -188,10 +203,6 @@ export class OriginClient {
     return count;
   }
 
-  #isPaused(): boolean {
-    return this.#pause !== undefined && performance.now() < this.#pause.until;
-  }
-
   #rejectWaiters(error: TransportError): void {
     for (const waiter of this.#waiters.splice(0)) {
       clearTimeout(waiter.timer);
@@ -200,11 +211,7 @@ export class OriginClient {
   }
 
   #reportIfEmpty(): void {
-    if (this.#pool.size === 0 && !this.#isConnecting && this.#waiters.length === 0) this.#onEmpty();
+    const isConnectExpected = this.#isConnecting || this.#pause || this.#waiters.length > 0;
+    if (this.#pool.size === 0 && !isConnectExpected) this.#onEmpty();
   }
-}
-
-/** Why a request did not go out although nothing was wrong with it. */
-export function closedError(): TransportError {
-  return new TransportError('closed', 'the sender is closing', { unprocessed: true });
 }

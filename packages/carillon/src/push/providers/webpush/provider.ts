@@ -7,11 +7,11 @@ import { guardLookup } from './addresses.ts';
 import { encrypt, type SubscriptionKeys } from './encryption.ts';
 import { createEndpointRules, type Endpoint } from './endpoint-rules.ts';
 import { type PreparedMessage, prepareMessage } from './message.ts';
-import { closedError, OriginClient, type Slot } from './origin-client.ts';
+import { OriginClient, type Slot } from './origin-client.ts';
 import { outcomeOf } from './outcome.ts';
 import { adaptHeaders } from './service-quirks.ts';
 import { readKeys } from './subscription.ts';
-import type { PushRequest, TransportError, TransportOptions } from './transport.ts';
+import { closedError, type PushRequest, type TransportError, type TransportOptions } from './transport.ts';
 import { createVapidSigner } from './vapid.ts';
 
 export interface WebPushProviderOptions {

@@ -63,12 +63,22 @@ export class TransportError extends Error {
   }
 }
 
-/** Opens a socket to `origin`; with https, one of `protocols` is agreed on by ALPN. Rejects with `TransportError`. */
+/** Why a request did not go out although nothing was wrong with it. */
+export function closedError(): TransportError {
+  return new TransportError('closed', 'the sender is closing', { unprocessed: true });
+}
+
+/**
+ * Opens a socket to `origin`; with https, one of `protocols` is agreed on by ALPN. Rejects with `TransportError`, with
+ * `closed` when the signal comes first.
+ */
 export function openSocket(
   origin: URL,
   protocols: readonly string[],
   options: TransportOptions,
+  signal: AbortSignal,
 ): Promise<Socket | TLSSocket> {
+  if (signal.aborted) return Promise.reject(closedError());
   return new Promise((resolve, reject) => {
     const secure = origin.protocol === 'https:';
     const host = origin.hostname.replace(/^\[|\]$/g, '');
@@ -89,6 +99,7 @@ export function openSocket(
         new TransportError('connect_timeout', `no connection within ${options.connectTimeoutMs} ms`),
       );
     }, options.connectTimeoutMs);
+    signal.addEventListener('abort', abort);
     socket.once('error', fail);
     socket.once('close', closed);
     socket.once(secure ? 'secureConnect' : 'connect', () => {
@@ -96,6 +107,9 @@ export function openSocket(
       resolve(socket);
     });
 
+    function abort(): void {
+      socket.destroy(closedError());
+    }
     function closed(): void {
       fail(new Error('connection closed before it was ready'));
     }
@@ -107,6 +121,7 @@ export function openSocket(
     }
     function release(): void {
       clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
       socket.off('error', fail);
       socket.off('close', closed);
     }

@@ -1,0 +1,173 @@
+/**
+ * Web push: what a message costs. Encryption and VAPID beside `web-push` in the same run, round by round, then full
+ * sends over HTTP/2 and TLS to a service on this machine. CPU is counted on the sending thread alone, so the figures
+ * are per core whatever else runs.
+ */
+import { createECDH, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { availableParallelism, cpus } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import webPush from 'web-push';
+import type { WebPushConfig } from '../packages/carillon/src/config/config.ts';
+import { encrypt } from '../packages/carillon/src/push/providers/webpush/encryption.ts';
+import {
+  createWebPushProvider,
+  generateVapidKeys,
+} from '../packages/carillon/src/push/providers/webpush/index.ts';
+import { createVapidSigner } from '../packages/carillon/src/push/providers/webpush/vapid.ts';
+import { makeCertificates, stubLookup } from '../packages/carillon/test/push/webpush/support.ts';
+
+const ROUNDS = 5;
+const MESSAGES_PER_ROUND = 1_000;
+const SENDS = 10_000;
+const BATCH_SIZE = 100;
+/** As many batches at once as a worker with the default concurrency has under way. */
+const BATCHES_AT_ONCE = 16;
+
+const payload = { title: 'Room', body: 'x'.repeat(160), data: { room: 7, message: 12345 } };
+
+export interface WebPushFigures {
+  /** Messages per second and core. */
+  readonly prepared: number;
+  readonly preparedByWebPush: number;
+  readonly ratio: number;
+  /** Full sends per second of CPU on the sending thread, and per second of the clock. */
+  readonly sentPerCore: number;
+  readonly sentPerSecond: number;
+}
+
+/** Runs the benchmark, prints its figures and gives them back. */
+export async function run(): Promise<WebPushFigures> {
+  const keys = generateVapidKeys();
+  const subject = 'mailto:ops@example.com';
+  const config: WebPushConfig = {
+    vapid_public_key: keys.publicKey,
+    vapid_private_key: keys.privateKey,
+    subject,
+    tokens_batch_size: BATCH_SIZE,
+    allowed_endpoint_origins: [],
+    extra_allowed_endpoint_origins: [],
+    insecure_endpoint_origins: [],
+  };
+  const prepared = comparePreparation(config);
+  const sent = await measureSends(config);
+  const ratio = prepared.ours / prepared.webPush;
+
+  console.log(
+    `web push, one thread of ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`,
+  );
+  console.log(`  encryption and VAPID   ${figure(prepared.ours)}/s/core`);
+  console.log(`  the same by web-push   ${figure(prepared.webPush)}/s/core   ratio ${ratio.toFixed(2)}`);
+  console.log(
+    `  full sends, HTTP/2+TLS ${figure(sent.perCore)}/s/core   ${figure(sent.perSecond)}/s by the clock`,
+  );
+  return {
+    prepared: prepared.ours,
+    preparedByWebPush: prepared.webPush,
+    ratio,
+    sentPerCore: sent.perCore,
+    sentPerSecond: sent.perSecond,
+  };
+}
+
+/** Medians of rounds that take turns, so that a busy moment hits both. */
+function comparePreparation(config: WebPushConfig): { ours: number; webPush: number } {
+  const browser = createECDH('prime256v1');
+  const p256dh = browser.generateKeys();
+  const auth = randomBytes(16);
+  const endpoint = 'https://push.example.net/wpush/v2/abc';
+  const subscription = {
+    endpoint,
+    keys: { p256dh: p256dh.toString('base64url'), auth: auth.toString('base64url') },
+  };
+  const text = JSON.stringify(payload);
+  const plaintext = Buffer.from(text);
+  const vapid = createVapidSigner(config);
+  const vapidDetails = {
+    subject: config.subject,
+    publicKey: config.vapid_public_key,
+    privateKey: config.vapid_private_key,
+  };
+
+  const ours = () => {
+    encrypt(plaintext, { p256dh, auth });
+    vapid.authorization('https://push.example.net');
+  };
+  const theirs = () => {
+    webPush.generateRequestDetails(subscription, text, { vapidDetails, contentEncoding: 'aes128gcm' });
+  };
+  for (const warmUp of [ours, theirs]) perSecond(warmUp, MESSAGES_PER_ROUND / 2);
+  const rounds = Array.from({ length: ROUNDS }, () => ({
+    ours: perSecond(ours, MESSAGES_PER_ROUND),
+    webPush: perSecond(theirs, MESSAGES_PER_ROUND),
+  }));
+  return {
+    ours: median(rounds.map((round) => round.ours)),
+    webPush: median(rounds.map((round) => round.webPush)),
+  };
+}
+
+async function measureSends(config: WebPushConfig): Promise<{ perCore: number; perSecond: number }> {
+  const { ca, key, cert } = makeCertificates();
+  const sink = new Worker(new URL('./webpush-sink.ts', import.meta.url), { workerData: { key, cert } });
+  const [port] = await once(sink, 'message');
+  const origin = `https://push.test:${port}`;
+  const provider = createWebPushProvider(
+    { ...config, insecure_endpoint_origins: [origin] },
+    { ca, lookup: stubLookup(['127.0.0.1']) },
+  );
+  const targets = Array.from({ length: BATCH_SIZE }, (_, index) => ({
+    token: `${origin}/wpush/v2/${index}`,
+    keys: {
+      p256dh: createECDH('prime256v1').generateKeys('base64url'),
+      auth: randomBytes(16).toString('base64url'),
+    },
+  }));
+  const batch = { targets, message: { headers: { TTL: '60', Urgency: 'high' }, payload } };
+  const unsent: string[] = [];
+  const sendBatches = async (count: number) => {
+    for (let done = 0; done < count; done++) {
+      await provider.send(batch, ({ kind, code }) => {
+        if (kind !== 'accepted') unsent.push(code);
+      });
+    }
+  };
+  try {
+    await sendBatches(10);
+    const startedAt = performance.now();
+    const cpuBefore = process.threadCpuUsage();
+    await Promise.all(
+      Array.from({ length: BATCHES_AT_ONCE }, () =>
+        sendBatches(Math.ceil(SENDS / BATCH_SIZE / BATCHES_AT_ONCE)),
+      ),
+    );
+    const sent = Math.ceil(SENDS / BATCH_SIZE / BATCHES_AT_ONCE) * BATCHES_AT_ONCE * BATCH_SIZE;
+    const seconds = (performance.now() - startedAt) / 1000;
+    if (unsent.length > 0)
+      throw new Error(`${unsent.length} pushes were not accepted, the first: ${unsent[0]}`);
+    return { perCore: sent / cpuSeconds(cpuBefore), perSecond: sent / seconds };
+  } finally {
+    await provider.close();
+    await sink.terminate();
+  }
+}
+
+/** Calls per second of CPU. */
+function perSecond(work: () => void, calls: number): number {
+  const before = process.threadCpuUsage();
+  for (let call = 0; call < calls; call++) work();
+  return calls / cpuSeconds(before);
+}
+
+function cpuSeconds(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.threadCpuUsage(before);
+  return (user + system) / 1e6;
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+function figure(value: number): string {
+  return Math.round(value).toLocaleString('en').padStart(7);
+}
