@@ -1,97 +1,57 @@
-import { Centrifuge, type Subscription } from 'centrifuge';
-
-export interface Room {
-  id: number;
-  name: string;
-  member_count: number;
-  unread_count: number;
-}
-
-export interface Message {
-  id: number;
-  content: string;
-  user: { id: number; username: string };
-}
-
-/** Somebody who uses GrandChat by its REST contract: cookies and CSRF token kept as a browser keeps them. */
+/** Somebody who uses GrandChat by its REST API: the friend at the other end of the tests. */
 export class Person {
-  readonly origin: string;
-  id = 0;
-  username = '';
-  #cookies = new Map<string, string>();
+  readonly username: string;
+  readonly password: string;
+  readonly #origin: string;
+  readonly #cookies = new Map<string, string>();
   #csrf = '';
 
-  constructor(origin: string) {
-    this.origin = origin;
-  }
-
-  async signUp(username: string, password = `${username}-password`): Promise<this> {
-    await this.#enter('/api/signup/', username, password);
-    return this;
-  }
-
-  async logIn(username: string, password = `${username}-password`): Promise<this> {
-    await this.#enter('/api/login/', username, password);
-    return this;
-  }
-
-  createRoom(name: string): Promise<Room> {
-    return this.post('/api/rooms/', { name });
-  }
-
-  send(room: number, content: string): Promise<Message> {
-    return this.post(`/api/rooms/${room}/messages/`, { content });
-  }
-
-  /** @throws with status and body unless the answer is 2xx */
-  async get<T>(path: string): Promise<T> {
-    return this.#answer(await fetch(this.origin + path, { headers: this.#headers() }), path);
-  }
-
-  /** @throws with status and body unless the answer is 2xx */
-  async post<T>(path: string, body: object = {}): Promise<T> {
-    const response = await fetch(this.origin + path, {
-      method: 'POST',
-      headers: { ...this.#headers(), 'content-type': 'application/json', 'x-csrftoken': this.#csrf },
-      body: JSON.stringify(body),
-    });
-    return this.#answer(response, path);
-  }
-
-  /** The official client on this person's personal channel; not yet connected. */
-  realtime(): { client: Centrifuge; subscription: Subscription } {
-    const client = new Centrifuge(`${this.origin.replace('http', 'ws')}/connection/websocket`, {
-      websocket: WebSocket,
-      getToken: async () => (await this.get<{ token: string }>('/api/token/connection/')).token,
-      minReconnectDelay: 20,
-    });
-    const channel = `personal:${this.id}`;
-    const subscription = client.newSubscription(channel, {
-      getToken: async () =>
-        (await this.get<{ token: string }>(`/api/token/subscription/?channel=${channel}`)).token,
-    });
-    return { client, subscription };
-  }
-
-  async #enter(path: string, username: string, password: string): Promise<void> {
-    await this.get('/api/csrf/');
-    const { id } = await this.post<{ id: number }>(path, { username, password });
-    this.id = id;
+  private constructor(origin: string, username: string) {
+    this.#origin = origin;
     this.username = username;
+    this.password = `password of ${username}`;
   }
 
-  #headers(): Record<string, string> {
-    return { cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ') };
+  static async signUp(origin: string, username: string): Promise<Person> {
+    const person = new Person(origin, username);
+    await person.#request('GET', '/api/csrf/');
+    await person.#request('POST', '/api/signup/', { username, password: person.password });
+    return person;
   }
 
-  async #answer<T>(response: Response, path: string): Promise<T> {
+  async createRoom(name: string): Promise<number> {
+    const { id } = (await this.#request('POST', '/api/rooms/', { name })) as { id: number };
+    return id;
+  }
+
+  async join(roomId: number): Promise<void> {
+    await this.#request('POST', `/api/rooms/${roomId}/join/`, {});
+  }
+
+  /** Writes a message and gives its id. */
+  async write(roomId: number, content: string): Promise<number> {
+    const { id } = (await this.#request('POST', `/api/rooms/${roomId}/messages/`, { content })) as {
+      id: number;
+    };
+    return id;
+  }
+
+  async #request(method: string, path: string, body?: object): Promise<unknown> {
+    const response = await fetch(this.#origin + path, {
+      method,
+      headers: {
+        Cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        'X-CSRFToken': this.#csrf,
+        ...(body && { 'Content-Type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    this.#csrf = response.headers.get('X-CSRFToken') ?? this.#csrf;
     for (const cookie of response.headers.getSetCookie()) {
-      const [name, value] = (cookie.split(';')[0] as string).split('=') as [string, string];
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
       this.#cookies.set(name, value);
     }
-    this.#csrf = response.headers.get('x-csrftoken') ?? this.#csrf;
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${text}`);
-    return JSON.parse(text) as T;
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
   }
 }

@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadSecrets } from 'carillon';
+import pg from 'pg';
+import type { PushEmulator } from 'push-emulator';
+import { buildWeb, WEB_ROOT } from '../../scripts/setup/build-web.ts';
+import {
+  CARILLON_COMMAND,
+  CARILLON_CONFIG,
+  carillonEnvironment,
+  GRANDCHAT_MAIN,
+  settingsFromEnvironment,
+} from '../../scripts/start/settings.ts';
+
+const READY_MS = 30_000;
+
+/** GrandChat and Carillon as two processes on a PostgreSQL database of their own. */
+export interface Stack {
+  /** Where people reach GrandChat. */
+  readonly origin: string;
+  /** As a power cut would: no goodbye, nothing finished. */
+  killCarillon(): Promise<void>;
+  startCarillon(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @param emulator the push service that Carillon may send to */
+export async function startStack({ emulator }: { emulator: PushEmulator }): Promise<Stack> {
+  await buildWeb();
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const database = await createDatabase();
+    closers.push(database.drop);
+    const dataDir = await mkdtemp(join(tmpdir(), 'stack-'));
+    closers.push(() => rm(dataDir, { recursive: true, force: true }));
+    const env = {
+      ...process.env,
+      DATABASE_URL: database.url,
+      CARILLON_DATA_DIR: dataDir,
+      CARILLON_PORT: String(await freePort()),
+      GRANDCHAT_PORT: String(await freePort()),
+      CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: emulator.url,
+      CARILLON_LOG_LEVEL: 'error',
+    };
+    const settings = settingsFromEnvironment(env, { webRoot: WEB_ROOT });
+    await loadSecrets(dataDir);
+
+    const grandchat = spawn(process.execPath, [GRANDCHAT_MAIN], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: {
+        ...env,
+        CARILLON_URL: settings.carillonUrl,
+        GRANDCHAT_ORIGIN: settings.origin,
+        GRANDCHAT_WEB_ROOT: settings.webRoot,
+      },
+    });
+    closers.push(() => end(grandchat, 'SIGTERM'));
+    await Promise.race([once(grandchat, 'message'), died(grandchat, 'GrandChat')]);
+
+    let carillon: ChildProcess | undefined;
+    closers.push(async () => carillon && end(carillon, 'SIGTERM'));
+    const startCarillon = async () => {
+      const child = spawn(process.execPath, [CARILLON_COMMAND, 'serve', '--config', CARILLON_CONFIG], {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: carillonEnvironment(settings, env),
+      });
+      carillon = child;
+      await Promise.race([untilHealthy(settings.carillonUrl), died(child, 'Carillon')]);
+    };
+    await startCarillon();
+    return {
+      origin: settings.origin,
+      startCarillon,
+      killCarillon: () => end(carillon!, 'SIGKILL'),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+  const admin = process.env.TEST_DATABASE_URL;
+  if (!admin)
+    throw new Error('TEST_DATABASE_URL is not set: run the tests by `npm test`, which starts PostgreSQL');
+  const name = `e2e_${randomBytes(6).toString('hex')}`;
+  await runOnce(admin, `CREATE DATABASE ${name}`);
+  const url = new URL(admin);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => runOnce(admin, `DROP DATABASE ${name} WITH (FORCE)`) };
+}
+
+async function runOnce(dsn: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: dsn });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function untilHealthy(url: string): Promise<void> {
+  const deadline = performance.now() + READY_MS;
+  while (performance.now() < deadline) {
+    const response = await fetch(`${url}/health`).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${url}/health gave no answer within ${READY_MS / 1000} s`);
+}
+
+async function died(child: ChildProcess, name: string): Promise<never> {
+  const [code, signal] = await once(child, 'exit');
+  throw new Error(`${name} ended with ${signal ?? `code ${code}`}`);
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+}
