@@ -136,12 +136,6 @@ async function startPush(
   const rules = new Map<ProviderName, ProviderRules>();
   const webpush = options.enabled_providers.includes('webpush');
   if (webpush) rules.set('webpush', webPushRules(options.webpush));
-  if (webpush && !options.webpush.subject) {
-    logger.warn(
-      {},
-      'push_notifications.webpush.subject is empty: push services of Mozilla and Apple want a mailto: or https: contact before production',
-    );
-  }
   const senders = createSenderPool({
     threads: options.sender_threads,
     providers: webpush ? { webpush: options.webpush } : {},

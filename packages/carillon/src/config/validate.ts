@@ -108,6 +108,11 @@ function pushProblems({ push_notifications: push, database }: Config): string[] 
     problems.push('push_notifications.enabled needs a database in this version: database.enabled is false');
   }
   const { subject, vapid_public_key, vapid_private_key, insecure_endpoint_origins } = push.webpush;
+  if (!subject && push.enabled_providers.includes('webpush')) {
+    problems.push(
+      'push_notifications.webpush.subject is missing: push services want a contact, a mailto: or https: URL of yours',
+    );
+  }
   if (subject && !/^(mailto:[^@\s]+@[^@\s]+|https:\/\/\S+)$/.test(subject)) {
     problems.push(
       `push_notifications.webpush.subject is ${JSON.stringify(subject)}: allowed is a mailto: or https: URL`,

@@ -1,0 +1,153 @@
+import type { Config } from '../config/config.ts';
+import { type Broker, EpochMismatchError } from './broker.ts';
+import { type Channel, type Channels, hasHistory } from './channels.ts';
+import { clientError, disconnect } from './codes.ts';
+import type { CommandHandler } from './command-handler.ts';
+import { flagOf, type RequestName, textOf, wholeOf } from './commands.ts';
+import { type Connector, timeToLive } from './connector.ts';
+import { RawJson } from './json.ts';
+import { clientMay } from './permissions.ts';
+import type { Presence } from './presence.ts';
+import { publicationBody, type StreamPosition } from './publication.ts';
+import type { Publisher } from './publisher.ts';
+import type { Session } from './session.ts';
+import type { Subscriber } from './subscriber.ts';
+import type { TokenVerifier } from './tokens.ts';
+
+type Request = Readonly<Record<string, unknown>>;
+
+export interface ClientCommandsOptions {
+  readonly config: Pick<Config, 'client'>;
+  readonly channels: Channels;
+  readonly broker: Broker;
+  readonly presence: Presence;
+  readonly publisher: Publisher;
+  readonly connector: Connector;
+  readonly subscriber: Subscriber;
+  readonly subscriptionTokens: TokenVerifier;
+}
+
+/** The commands of the client protocol (client-protocol, section 4). */
+export class ClientCommands implements CommandHandler {
+  readonly #options: ClientCommandsOptions;
+
+  constructor(options: ClientCommandsOptions) {
+    this.#options = options;
+  }
+
+  async handle(session: Session, name: RequestName, request: Request): Promise<object | undefined> {
+    switch (name) {
+      case 'connect':
+        return this.#options.connector.connect(session, request);
+      case 'subscribe':
+        return this.#options.subscriber.subscribe(session, request);
+      case 'unsubscribe':
+        return this.#unsubscribe(session, request);
+      case 'publish':
+        return this.#publish(session, request);
+      case 'presence':
+      case 'presence_stats':
+        return this.#presence(session, request, name === 'presence_stats');
+      case 'history':
+        return this.#history(session, request);
+      case 'refresh':
+        return this.#options.connector.refresh(session, textOf(request, 'token'));
+      case 'sub_refresh':
+        return this.#subRefresh(session, request);
+      case 'send':
+        throw disconnect('notAvailable');
+      case 'rpc':
+      case 'ping':
+        throw clientError('notAvailable');
+    }
+  }
+
+  async afterReply(session: Session, name: RequestName, request: Request): Promise<void> {
+    if (name === 'connect') this.#options.connector.afterReply(session);
+    else if (name === 'subscribe') this.#options.subscriber.afterReply(session, textOf(request, 'channel'));
+  }
+
+  async #unsubscribe(session: Session, request: Request): Promise<object> {
+    const channel = textOf(request, 'channel');
+    if (!channel) throw disconnect('badRequest');
+    const subscription = session.subscriptions.get(channel);
+    if (subscription && !subscription.serverSide) this.#options.subscriber.remove(subscription);
+    return {};
+  }
+
+  async #publish(session: Session, request: Request): Promise<object> {
+    const channel = this.#channel(textOf(request, 'channel'));
+    if (!this.#options.channels.isValidName(channel)) throw clientError('badRequest');
+    if (!this.#may(session, channel, 'publish')) throw clientError('permissionDenied');
+    const data = request.data === undefined ? undefined : RawJson.of(request.data);
+    if (this.#options.channels.dataProblem(channel, data?.text)) throw clientError('badRequest');
+    const subscription = session.subscriptions.get(channel.name);
+    await this.#options.publisher.publish(channel, {
+      data: data ?? new RawJson('null'),
+      info: subscription?.clientInfo() ?? { user: session.user, client: session.id, conn_info: session.info },
+    });
+    return {};
+  }
+
+  async #presence(session: Session, request: Request, stats: boolean): Promise<object> {
+    const channel = this.#channel(textOf(request, 'channel'));
+    if (!channel.options.presence) throw clientError('notAvailable');
+    if (!this.#may(session, channel, 'presence')) throw clientError('permissionDenied');
+    const { presence } = this.#options;
+    return stats ? presence.stats(channel.name) : { presence: presence.of(channel.name) };
+  }
+
+  async #history(session: Session, request: Request): Promise<object> {
+    const channel = this.#channel(textOf(request, 'channel'));
+    if (!hasHistory(channel)) throw clientError('notAvailable');
+    if (!this.#may(session, channel, 'history')) throw clientError('permissionDenied');
+    const max = this.#options.config.client.history_max_publication_limit;
+    const asked = wholeOf(request, 'limit');
+    const since = sinceOf(request.since);
+    const reverse = flagOf(request, 'reverse');
+    if (reverse && since && since.offset === 0) throw clientError('badRequest');
+    const limit = asked < 0 || asked > max ? max : asked;
+    const options = this.#options.channels.history(channel);
+    try {
+      const found = await this.#options.broker.history(channel.name, { since, limit, reverse }, options);
+      const publications = found.publications.map((publication) => publicationBody(publication));
+      return { publications, offset: found.offset, epoch: found.epoch };
+    } catch (error) {
+      if (error instanceof EpochMismatchError) throw clientError('unrecoverablePosition');
+      throw error;
+    }
+  }
+
+  async #subRefresh(session: Session, request: Request): Promise<object> {
+    const subscription = session.subscriptions.get(textOf(request, 'channel'));
+    if (!subscription) throw clientError('permissionDenied');
+    const token = textOf(request, 'token');
+    if (!token) throw clientError('badRequest');
+    const verdict = this.#options.subscriptionTokens.verify(token);
+    if (verdict.kind === 'expired') throw clientError('tokenExpired');
+    if (verdict.kind === 'invalid') throw disconnect('invalidToken');
+    const { claims } = verdict;
+    if (claims.channel !== subscription.channel.name || claims.user !== session.user)
+      throw disconnect('invalidToken');
+    subscription.expireAt = claims.expireAt;
+    return timeToLive(claims.expireAt);
+  }
+
+  #channel(name: string): Channel {
+    if (!name) throw disconnect('badRequest');
+    const channel = this.#options.channels.find(name);
+    if (!channel) throw clientError('unknownChannel');
+    return channel;
+  }
+
+  #may(session: Session, channel: Channel, action: 'publish' | 'presence' | 'history'): boolean {
+    if (this.#options.config.client.insecure) return true;
+    return clientMay(action, channel, session.user, session.subscriptions.has(channel.name));
+  }
+}
+
+function sinceOf(value: unknown): StreamPosition | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const request = value as Request;
+  return { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
+}

@@ -1,0 +1,105 @@
+import type { ClientOptions } from '../config/config.ts';
+import type { Broker } from './broker.ts';
+import type { Channels } from './channels.ts';
+import { disconnect, UNSUBSCRIBE } from './codes.ts';
+import type { Publisher } from './publisher.ts';
+import type { Session } from './session.ts';
+import type { Subscriber } from './subscriber.ts';
+import type { Subscription } from './subscription.ts';
+
+const MAX_TICK_MS = 1_000;
+const MIN_TICK_MS = 10;
+
+export interface HeartbeatOptions {
+  readonly client: ClientOptions;
+  readonly sessions: () => Iterable<Session>;
+  readonly broker: Broker;
+  readonly channels: Channels;
+  readonly subscriber: Subscriber;
+  readonly publisher: Publisher;
+}
+
+/**
+ * Everything that happens to connections by time alone: pings, missing pongs, stale and expired connections, expired
+ * subscriptions, position checks. One timer for all of them, since a timer each would cost more than the work.
+ */
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    const { client } = options;
+    const shortest = Math.min(
+      client.ping_interval,
+      client.pong_timeout,
+      client.stale_close_delay,
+      client.presence_update_interval,
+    );
+    this.#timer = setInterval(
+      () => this.tick(Date.now()),
+      Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 4)),
+    );
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  tick(now: number): void {
+    for (const session of this.#options.sessions()) this.#look(session, now);
+  }
+
+  #look(session: Session, now: number): void {
+    const { client } = this.#options;
+    if (session.state !== 'connected') {
+      if (now - session.connectedAt >= client.stale_close_delay) session.disconnect(disconnect('stale'));
+      return;
+    }
+    if (session.pongDueAt <= now) {
+      session.disconnect(disconnect('noPong'));
+      return;
+    }
+    if (session.expireAt > 0 && session.expireAt * 1000 + client.expired_close_delay <= now) {
+      session.disconnect(disconnect('connectionExpired'));
+      return;
+    }
+    if (session.nextPingAt <= now) {
+      session.nextPingAt = now + client.ping_interval;
+      if (client.pong_timeout > 0) session.pongDueAt = now + client.pong_timeout;
+      session.send({});
+    }
+    if (session.nextPresenceAt <= now) {
+      session.nextPresenceAt = now + client.presence_update_interval;
+      for (const subscription of [...session.subscriptions.values()]) this.#lookAt(subscription, now);
+    }
+  }
+
+  #lookAt(subscription: Subscription, now: number): void {
+    const { client, subscriber, publisher } = this.#options;
+    const { expireAt, session, serverSide } = subscription;
+    if (expireAt > 0 && expireAt * 1000 + client.expired_sub_close_delay <= now) {
+      if (serverSide) session.disconnect(disconnect('subscriptionExpired'));
+      else subscriber.unsubscribe(subscription, UNSUBSCRIBE.expired);
+      return;
+    }
+    const { positioned, isLive, lastDeliveryAt } = subscription;
+    if (positioned && isLive && now - lastDeliveryAt > client.channel_position_check_delay) {
+      this.#isAtTop(subscription).then(
+        (isAtTop) => {
+          if (!isAtTop) publisher.insufficientState(subscription);
+        },
+        () => {},
+      );
+    }
+  }
+
+  async #isAtTop(subscription: Subscription): Promise<boolean> {
+    const { broker, channels } = this.#options;
+    const { channel } = subscription;
+    const top = await broker.history(channel.name, { limit: 0, reverse: false }, channels.history(channel));
+    const { offset, epoch } = subscription.position;
+    return top.epoch === epoch && top.offset === offset;
+  }
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Config } from '../config/config.ts';
+import type { Logger } from '../logger.ts';
+import type { Broker } from './broker.ts';
+import { Channels } from './channels.ts';
+import { ClientCommands } from './client-commands.ts';
+import { disconnect } from './codes.ts';
+import { Connector } from './connector.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { Hub } from './hub.ts';
+import { MemoryBroker } from './memory-broker.ts';
+import { Presence } from './presence.ts';
+import { Publisher } from './publisher.ts';
+import { Session } from './session.ts';
+import { Subscriber } from './subscriber.ts';
+import { TokenVerifier } from './tokens.ts';
+import type { Transport } from './transport.ts';
+import { WebSocketTransport } from './websocket.ts';
+
+export interface RealtimeOptions {
+  readonly config: Pick<Config, 'client' | 'channel' | 'websocket'>;
+  readonly logger: Logger;
+  readonly nodeName: string;
+  /** As clients and `info` see it. */
+  readonly version: string;
+  /** The memory broker unless given. */
+  readonly broker?: Broker;
+}
+
+/** Real time on one node: connections, channels, history. */
+export interface Realtime {
+  readonly node: {
+    readonly uid: string;
+    readonly name: string;
+    readonly version: string;
+    readonly startedAt: number;
+  };
+  readonly hub: Hub;
+  readonly channels: Channels;
+  readonly broker: Broker;
+  readonly presence: Presence;
+  readonly publisher: Publisher;
+  readonly subscriber: Subscriber;
+  /** Takes a WebSocket upgrade; false when its path is not ours. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  stats(): ReturnType<Hub['stats']>;
+  /** Sends everybody away with 3001, which tells clients to come back. */
+  close(): Promise<void>;
+}
+
+export function createRealtime(options: RealtimeOptions): Realtime {
+  const { config, logger } = options;
+  const { client } = config;
+  const broker = options.broker ?? new MemoryBroker();
+  const hub = new Hub();
+  const channels = new Channels(config.channel);
+  const presence = new Presence();
+  const publisher = new Publisher(hub, broker, channels);
+  const tokens = new TokenVerifier(client.token);
+  const subscriptionTokens = client.subscription_token.enabled
+    ? new TokenVerifier(client.subscription_token)
+    : tokens;
+  const subscriber = new Subscriber({
+    config,
+    channels,
+    hub,
+    broker,
+    presence,
+    publisher,
+    tokens: subscriptionTokens,
+  });
+  publisher.attach(subscriber);
+  const connector = new Connector({ config, channels, hub, subscriber, tokens, version: options.version });
+  const handler = new ClientCommands({
+    config,
+    channels,
+    broker,
+    presence,
+    publisher,
+    connector,
+    subscriber,
+    subscriptionTokens,
+  });
+  /** All open ones, those that have not connected yet included. */
+  const open = new Set<Session>();
+  const onClose = (session: Session) => {
+    open.delete(session);
+    hub.removeSession(session);
+    for (const subscription of [...session.subscriptions.values()]) subscriber.remove(subscription);
+  };
+  const openSession = (transport: Transport) => {
+    const session = new Session({ transport, handler, logger, onClose, queueMaxSize: client.queue_max_size });
+    open.add(session);
+    return session;
+  };
+  const heartbeat = new Heartbeat({ client, sessions: () => open, broker, channels, subscriber, publisher });
+  const websocket = new WebSocketTransport({ config, open: openSession, connections: () => open.size });
+  return {
+    node: { uid: randomUUID(), name: options.nodeName, version: options.version, startedAt: Date.now() },
+    hub,
+    channels,
+    broker,
+    presence,
+    publisher,
+    subscriber,
+    handleUpgrade: (request, socket, head) => websocket.handleUpgrade(request, socket, head),
+    stats: () => hub.stats(),
+    async close() {
+      heartbeat.close();
+      for (const session of [...open]) session.disconnect(disconnect('shutdown'));
+      await broker.close();
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../logger.ts';
+import { ClientError, type Disconnect, Disconnect as DisconnectError, disconnect } from './codes.ts';
+import type { CommandHandler } from './command-handler.ts';
+import { type Command, parseFrame } from './commands.ts';
+import { encodeJson, type RawJson } from './json.ts';
+import type { Subscription } from './subscription.ts';
+import type { Transport } from './transport.ts';
+
+/** More commands than this waiting behind a slow one is a flood. */
+const MAX_WAITING_COMMANDS = 4_096;
+
+export interface SessionOptions {
+  readonly transport: Transport;
+  readonly handler: CommandHandler;
+  readonly queueMaxSize: number;
+  readonly logger: Logger;
+  readonly onClose: (session: Session) => void;
+}
+
+/**
+ * One client connection.
+ *
+ * *Fresh*: nothing but `connect` is taken, and it must come in time. *Connected*: commands run one after another, each to
+ * its end before the next, since the client sends `connect` and its subscriptions in one frame and relies on their
+ * order. *Refused*: `connect` was answered with an error; any further command closes. *Closed* is final: the
+ * transport is closing, subscriptions are gone, nothing is sent any more.
+ */
+export class Session {
+  readonly id = randomUUID();
+  readonly connectedAt = Date.now();
+  readonly subscriptions = new Map<string, Subscription>();
+  state: 'fresh' | 'connected' | 'refused' | 'closed' = 'fresh';
+  user = '';
+  info: RawJson | undefined;
+  /** Unix seconds; 0 for never. */
+  expireAt = 0;
+  /** Milliseconds of the clock; what the server's tick looks at. */
+  nextPingAt = Number.POSITIVE_INFINITY;
+  pongDueAt = Number.POSITIVE_INFINITY;
+  nextPresenceAt = Number.POSITIVE_INFINITY;
+  readonly #options: SessionOptions;
+  #waiting: Command[] = [];
+  #running = false;
+  #outgoing: string[] = [];
+  #outgoingSize = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** Takes a frame from the client. */
+  receive(frame: string): void {
+    if (this.state === 'closed') return;
+    try {
+      const commands = parseFrame(frame);
+      if (this.#waiting.length + commands.length > MAX_WAITING_COMMANDS) throw disconnect('tooManyRequests');
+      this.#waiting.push(...commands);
+    } catch (error) {
+      this.disconnect(error as Disconnect);
+      return;
+    }
+    if (!this.#running) void this.#run();
+  }
+
+  /** Sends an object that stands for one message. */
+  send(message: object): void {
+    this.sendEncoded(encodeJson(message));
+  }
+
+  /** Sends one message that is text already; messages of one turn of the event loop leave together. */
+  sendEncoded(message: string): void {
+    if (this.state === 'closed') return;
+    this.#outgoing.push(message);
+    this.#outgoingSize += message.length;
+    const { transport, queueMaxSize } = this.#options;
+    if (this.#outgoingSize + transport.buffered() > queueMaxSize) {
+      this.disconnect(disconnect('slow'));
+      return;
+    }
+    if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
+  }
+
+  /** Closes from our side; the client learns why. Later calls do nothing. */
+  disconnect({ code, message }: Disconnect): void {
+    if (this.state === 'closed') return;
+    // A slow reader would take its backlog for ever; everybody else gets what is queued first.
+    if (code !== 3008) this.#flush();
+    this.state = 'closed';
+    this.#options.transport.close(code, message);
+    this.#end();
+  }
+
+  /** The transport is gone. */
+  onTransportClosed(): void {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    this.#end();
+  }
+
+  #end(): void {
+    this.#waiting = [];
+    this.#outgoing = [];
+    this.#options.onClose(this);
+  }
+
+  #flush(): void {
+    if (this.#outgoing.length === 0) return;
+    const messages = this.#outgoing;
+    this.#outgoing = [];
+    this.#outgoingSize = 0;
+    this.#options.transport.write(messages);
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      for (let command = this.#waiting.shift(); command; command = this.#waiting.shift()) {
+        await this.#handle(command);
+      }
+    } catch (error) {
+      if (error instanceof DisconnectError) this.disconnect(error);
+      else {
+        this.#options.logger.error({ err: error, client: this.id }, 'a client command failed');
+        this.disconnect(disconnect('internal'));
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #handle(command: Command): Promise<void> {
+    const { id, name } = command;
+    if (id === 0 && name !== 'send') {
+      this.#onPong();
+      return;
+    }
+    if (name === undefined) throw disconnect('badRequest');
+    if ((name === 'connect') !== (this.state === 'fresh')) throw disconnect('badRequest');
+    let result: object | undefined;
+    try {
+      result = await this.#options.handler.handle(this, name, command.request);
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error;
+      const { code, message, temporary } = error;
+      this.send({ id, error: { code, message, temporary: temporary || undefined } });
+      if (name === 'connect') this.state = 'refused';
+      return;
+    }
+    if (result) this.send({ id, [name]: result });
+    await this.#options.handler.afterReply(this, name, command.request);
+  }
+
+  #onPong(): void {
+    if (this.state !== 'connected' || this.pongDueAt === Number.POSITIVE_INFINITY)
+      throw disconnect('badRequest');
+    this.pongDueAt = Number.POSITIVE_INFINITY;
+  }
+}

@@ -1,0 +1,262 @@
+import type { Config } from '../config/config.ts';
+import type { Broker } from './broker.ts';
+import { type Channel, type Channels, hasHistory } from './channels.ts';
+import { clientError, disconnect } from './codes.ts';
+import { flagOf, textOf, wholeOf } from './commands.ts';
+import { timeToLive } from './connector.ts';
+import type { Hub } from './hub.ts';
+import type { RawJson } from './json.ts';
+import { clientMay } from './permissions.ts';
+import type { Presence } from './presence.ts';
+import { type Publication, publicationBody, type StreamPosition } from './publication.ts';
+import type { Publisher } from './publisher.ts';
+import { type Recovery, recover } from './recovery.ts';
+import type { Session } from './session.ts';
+import { Subscription } from './subscription.ts';
+import type { Claims, TokenVerifier } from './tokens.ts';
+
+type Request = Readonly<Record<string, unknown>>;
+
+/** Bit of `flag`: answer error 112 instead of an unrecovered subscription. */
+const REJECT_UNRECOVERED = 2;
+
+export interface SubscriberOptions {
+  readonly config: Pick<Config, 'client'>;
+  readonly channels: Channels;
+  readonly hub: Hub;
+  readonly broker: Broker;
+  readonly presence: Presence;
+  readonly publisher: Publisher;
+  readonly tokens: TokenVerifier;
+}
+
+interface Plan {
+  readonly channel: Channel;
+  readonly claims: Pick<Claims, 'info' | 'data' | 'expireAt'>;
+  readonly serverSide: boolean;
+  readonly request: Request;
+}
+
+/** Lets sessions into channels and out again (client-protocol, sections 4 and 8). */
+export class Subscriber {
+  readonly #options: SubscriberOptions;
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+  }
+
+  /** The `subscribe` command. */
+  async subscribe(session: Session, request: Request): Promise<object> {
+    const channel = this.#admissible(session, request);
+    const claims = this.#permission(session, channel, textOf(request, 'token'));
+    return this.#start(session, { channel, claims, serverSide: false, request });
+  }
+
+  /** Server-side subscriptions at connect; gives back their results by channel. */
+  async subscribeServerSide(
+    session: Session,
+    subs: Claims['subs'],
+    positions: ReadonlyMap<string, Request>,
+  ): Promise<Record<string, object>> {
+    const results: Record<string, object> = {};
+    for (const [name, { info, data }] of subs) {
+      const channel = this.#options.channels.find(name);
+      if (!channel) throw clientError('unknownChannel');
+      const request = positions.get(name) ?? {};
+      results[name] = await this.#start(session, {
+        channel,
+        claims: { info, data, expireAt: 0 },
+        serverSide: true,
+        request,
+      });
+    }
+    return results;
+  }
+
+  /** A server-side subscription of a live connection, by the server API: the result goes out as a push. */
+  async subscribeLive(
+    session: Session,
+    channel: Channel,
+    claims: Plan['claims'],
+    since: Request | undefined,
+  ): Promise<void> {
+    const request = since ? { ...since, recover: true } : {};
+    const result = await this.#start(session, { channel, claims, serverSide: true, request });
+    session.send({ push: { channel: channel.name, subscribe: result } });
+    this.afterReply(session, channel.name);
+  }
+
+  /** Goes live and announces itself, now that the client has the reply. */
+  afterReply(session: Session, name: string): void {
+    const subscription = session.subscriptions.get(name);
+    if (!subscription || subscription.isLive) return;
+    if (!subscription.goLive(subscription.position)) {
+      session.disconnect(disconnect('insufficientState'));
+      return;
+    }
+    if (subscription.channel.options.join_leave) {
+      this.#options.publisher.announce('join', name, subscription.clientInfo());
+    }
+  }
+
+  /** Takes a subscription out, and tells the channel. */
+  remove(subscription: Subscription): void {
+    const { hub, presence, publisher } = this.#options;
+    const { session, channel } = subscription;
+    if (session.subscriptions.get(channel.name) !== subscription) return;
+    session.subscriptions.delete(channel.name);
+    hub.removeSubscription(subscription);
+    if (channel.options.presence) presence.remove(channel.name, session.id);
+    if (channel.options.join_leave && subscription.isLive)
+      publisher.announce('leave', channel.name, subscription.clientInfo());
+  }
+
+  /** Takes a subscription out and tells the client why. */
+  unsubscribe(subscription: Subscription, why: { code: number; reason: string }): void {
+    this.remove(subscription);
+    subscription.session.send({ push: { channel: subscription.channel.name, unsubscribe: why } });
+  }
+
+  #admissible(session: Session, request: Request): Channel {
+    const { channels, config } = this.#options;
+    const name = textOf(request, 'channel');
+    if (!name) throw disconnect('badRequest');
+    const delta = textOf(request, 'delta');
+    if (delta !== '' && delta !== 'fossil') throw disconnect('badRequest');
+    if (channels.isTooLong(name)) throw clientError('badRequest');
+    if (session.subscriptions.has(name)) throw clientError('alreadySubscribed');
+    if (session.subscriptions.size >= config.client.channel_limit) throw clientError('limitExceeded');
+    const channel = channels.find(name);
+    if (!channel) throw clientError('unknownChannel');
+    if (!channels.isValidName(channel)) throw clientError('badRequest');
+    const type = wholeOf(request, 'type');
+    if (type >= 1 && type <= 3) throw clientError('permissionDenied');
+    if (type === 4) throw clientError('notAvailable');
+    if (request.tf !== undefined && request.tf !== null) throw clientError('badRequest');
+    return channel;
+  }
+
+  /** Token, then user-limited name, then the namespace's permission. */
+  #permission(session: Session, channel: Channel, token: string): Plan['claims'] {
+    const { config, tokens } = this.#options;
+    const none = { info: undefined, data: undefined, expireAt: 0 };
+    if (token) return this.#tokenClaims(session, channel, tokens.verify(token));
+    if (channel.isPrivate) throw clientError('permissionDenied');
+    const { options } = channel;
+    if (channel.users) {
+      if (options.allow_user_limited_channels && session.user !== '' && channel.users.includes(session.user))
+        return none;
+    } else if (
+      session.user === '' ? options.allow_subscribe_for_anonymous : options.allow_subscribe_for_client
+    ) {
+      return none;
+    }
+    if (config.client.insecure) return none;
+    throw clientError('permissionDenied');
+  }
+
+  #tokenClaims(
+    session: Session,
+    channel: Channel,
+    verdict: ReturnType<TokenVerifier['verify']>,
+  ): Plan['claims'] {
+    if (verdict.kind === 'expired') throw clientError('tokenExpired');
+    if (verdict.kind === 'invalid') throw clientError('permissionDenied');
+    const { claims } = verdict;
+    if (claims.channel !== channel.name || claims.user !== session.user) throw disconnect('invalidToken');
+    if (claims.client && claims.client !== session.id) throw disconnect('invalidToken');
+    return claims;
+  }
+
+  async #start(session: Session, plan: Plan): Promise<object> {
+    const { hub, presence, broker, channels, config } = this.#options;
+    const { channel, claims, serverSide, request } = plan;
+    const subscription = new Subscription({
+      session,
+      channel,
+      serverSide,
+      info: claims.info,
+      expireAt: claims.expireAt,
+      ...this.#wishes(session, channel, request),
+    });
+    session.subscriptions.set(channel.name, subscription);
+    hub.addSubscription(subscription);
+    try {
+      if (channel.options.presence) presence.add(channel.name, subscription.clientInfo());
+      if (!subscription.positioned) return { ...timeToLive(claims.expireAt), data: claims.data };
+      const wanted = flagOf(request, 'recover');
+      const since: StreamPosition = { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
+      const limit = config.client.recovery_max_publication_limit;
+      const options = channels.history(channel);
+      const recovering = wanted && subscription.recoverable;
+      const state = recovering
+        ? await recover(broker, channel.name, since, limit, options)
+        : await this.#currentTop(channel);
+      if (recovering && !state.recovered && wholeOf(request, 'flag') & REJECT_UNRECOVERED) {
+        throw clientError('unrecoverablePosition');
+      }
+      return this.#result(subscription, state, { since, wanted, data: claims.data });
+    } catch (error) {
+      this.remove(subscription);
+      throw error;
+    }
+  }
+
+  #result(
+    subscription: Subscription,
+    state: Recovery,
+    asked: { since: StreamPosition; wanted: boolean; data: RawJson | undefined },
+  ): object {
+    const { top, recovered } = state;
+    const from = state.publications.at(-1)?.offset ?? top.offset;
+    // What was published since history was read belongs to the same answer.
+    const late = recovered ? subscription.heldAfter(from) : [];
+    const publications: Publication[] = [...state.publications, ...late];
+    if (late.some((publication, index) => publication.offset !== from + 1 + index))
+      throw disconnect('insufficientState');
+    subscription.position = { offset: publications.at(-1)?.offset ?? top.offset, epoch: top.epoch };
+    return {
+      ...timeToLive(subscription.expireAt),
+      recoverable: subscription.recoverable || undefined,
+      positioned: true,
+      epoch: top.epoch,
+      offset: (recovered ? asked.since.offset : top.offset) || undefined,
+      publications: publications.length > 0 ? publications.map((item) => publicationBody(item)) : undefined,
+      recovered: recovered || undefined,
+      was_recovering: asked.wanted || undefined,
+      data: asked.data,
+    };
+  }
+
+  async #currentTop(channel: Channel): Promise<Recovery> {
+    const { broker, channels } = this.#options;
+    const { offset, epoch } = await broker.history(
+      channel.name,
+      { limit: 0, reverse: false },
+      channels.history(channel),
+    );
+    return { recovered: false, publications: [], top: { offset, epoch } };
+  }
+
+  /** What a client asks for is granted only where the namespace allows; what the namespace forces needs no asking. */
+  #wishes(session: Session, channel: Channel, request: Request) {
+    const { options } = channel;
+    const { insecure } = this.#options.config.client;
+    const may = (action: 'history' | 'presence') =>
+      insecure || clientMay(action, channel, session.user, true);
+    const history = hasHistory(channel);
+    const recoverable =
+      history &&
+      (options.force_recovery ||
+        (flagOf(request, 'recoverable') && (options.allow_recovery || may('history'))));
+    const positioned =
+      history &&
+      (recoverable ||
+        options.force_positioning ||
+        (flagOf(request, 'positioned') && (options.allow_positioning || may('history'))));
+    const joinLeave =
+      options.join_leave &&
+      (options.force_push_join_leave || (flagOf(request, 'join_leave') && may('presence')));
+    return { recoverable, positioned, joinLeave };
+  }
+}

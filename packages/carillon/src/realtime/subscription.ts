@@ -1,0 +1,104 @@
+import type { Channel } from './channels.ts';
+import type { RawJson } from './json.ts';
+import { encodeJson } from './json.ts';
+import { type ClientInfo, type Publication, publicationBody, type StreamPosition } from './publication.ts';
+import type { Session } from './session.ts';
+
+export interface SubscriptionOptions {
+  readonly session: Session;
+  readonly channel: Channel;
+  readonly serverSide: boolean;
+  readonly info: RawJson | undefined;
+  /** Unix seconds; 0 for never. */
+  readonly expireAt: number;
+  readonly recoverable: boolean;
+  readonly positioned: boolean;
+  readonly joinLeave: boolean;
+}
+
+/**
+ * One session's place in one channel.
+ *
+ * *Starting*: it is in the hub, but its reply is not out yet; publications are held back, so that none overtakes the reply
+ * and none is lost between reading history and going live. *Live*: publications go out as they come; a positioned
+ * subscription expects each offset in turn, drops what it has had, and reports a hole. *Ended* is final.
+ */
+export class Subscription {
+  readonly session: Session;
+  readonly channel: Channel;
+  readonly serverSide: boolean;
+  readonly info: RawJson | undefined;
+  readonly recoverable: boolean;
+  readonly positioned: boolean;
+  readonly joinLeave: boolean;
+  expireAt: number;
+  position: StreamPosition = { offset: 0, epoch: '' };
+  lastDeliveryAt = 0;
+  #held: { publication: Publication; epoch: string }[] | undefined = [];
+
+  constructor(options: SubscriptionOptions) {
+    this.session = options.session;
+    this.channel = options.channel;
+    this.serverSide = options.serverSide;
+    this.info = options.info;
+    this.expireAt = options.expireAt;
+    this.recoverable = options.recoverable;
+    this.positioned = options.positioned;
+    this.joinLeave = options.joinLeave;
+  }
+
+  get isLive(): boolean {
+    return this.#held === undefined;
+  }
+
+  clientInfo(): ClientInfo {
+    const { user, id, info } = this.session;
+    return { user, client: id, conn_info: info, chan_info: this.info };
+  }
+
+  /**
+   * Hands over a publication. `encoded` is the push, made once for all receivers.
+   * @returns false when it cannot follow what was sent before: the state is insufficient
+   */
+  deliver(publication: Publication, epoch: string, encoded: () => string): boolean {
+    if (this.#held) {
+      this.#held.push({ publication, epoch });
+      return true;
+    }
+    if (this.positioned && publication.offset > 0) {
+      if (this.position.epoch !== '' && epoch !== this.position.epoch) return false;
+      if (publication.offset <= this.position.offset) return true;
+      if (publication.offset > this.position.offset + 1) return false;
+      this.position = { offset: publication.offset, epoch };
+    }
+    this.lastDeliveryAt = Date.now();
+    this.session.sendEncoded(encoded());
+    return true;
+  }
+
+  /** What arrived while starting and is newer than `offset`; for the reply of a recovery. */
+  heldAfter(offset: number): Publication[] {
+    return (this.#held ?? [])
+      .map((held) => held.publication)
+      .filter((publication) => publication.offset > offset);
+  }
+
+  /**
+   * Goes live from `position`; what was held and is newer follows at once.
+   * @returns false when there is a hole
+   */
+  goLive(position: StreamPosition): boolean {
+    this.position = position;
+    this.lastDeliveryAt = Date.now();
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    return held.every(({ publication, epoch }) =>
+      this.deliver(publication, epoch, () => encodePublicationPush(this.channel.name, publication, epoch)),
+    );
+  }
+}
+
+/** The push of a publication, as text. */
+export function encodePublicationPush(channel: string, publication: Publication, epoch: string): string {
+  return encodeJson({ push: { channel, pub: publicationBody(publication, epoch) } });
+}
