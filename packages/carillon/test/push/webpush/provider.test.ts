@@ -115,7 +115,7 @@ describe('web push over HTTP/2', () => {
     };
     const outcomes = await sendAll(secureProvider(), secureTargets(200));
     assert.ok(outcomes.every(({ kind }) => kind === 'accepted'));
-    assert.ok(service.connections <= 6, `${service.connections} connections`);
+    assert.ok(service.connections > 1 && service.connections <= 6, `${service.connections} connections`);
     assert.ok(most <= 3 * 6, `${most} streams at once`);
   });
 
@@ -131,6 +131,22 @@ describe('web push over HTTP/2', () => {
     assert.equal(outcomes.length, 20);
     assert.equal(service.connections, 2);
     assert.equal(service.received.length, 21);
+  });
+
+  it('does so even if the GOAWAY carries an error', async () => {
+    service = await PushService.startSecure({ ...certificates });
+    secureProvider();
+    await sendAll(provider, secureTargets(1));
+    const answer = service.answer;
+    service.answer = (push, response) => {
+      if (service.sessions.length > 1) answer(push, response);
+      else service.sessions[0]!.goaway(11, 1);
+    };
+    const outcomes = await sendAll(provider, secureTargets(5));
+    assert.deepEqual(
+      outcomes.map(({ kind }) => kind),
+      Array(5).fill('accepted'),
+    );
   });
 
   it('reports retry for what a GOAWAY with an error cut off in mid-stream', async () => {
