@@ -221,14 +221,18 @@ suite('delivery', () => {
     assert.notEqual((await FakeFirefox.hello(emulator, uaid)).uaid, uaid);
   });
 
-  test("a browser cannot acknowledge another's push", async () => {
+  test("a browser cannot acknowledge another's push, or reject it", async () => {
     const [ann, bob] = [await FakeFirefox.hello(emulator), await FakeFirefox.hello(emulator)];
     const { endpoint } = await ann.firefox.register(vapid.publicKey);
-    await bob.firefox.register(vapid.publicKey);
+    const { channelID } = await bob.firefox.register(vapid.publicKey);
     await send(endpoint);
-    bob.firefox.acknowledge(await ann.firefox.next());
+    const notification = await ann.firefox.next();
+    bob.firefox.acknowledge(notification);
+    bob.firefox.acknowledge({ ...notification, channelID });
+    bob.firefox.send({ messageType: 'nack', version: notification.version, code: 302 });
     await bob.firefox.drain();
-    assert.equal(emulator.messages()[0]?.state, 'sent');
+    const [record] = emulator.messages();
+    assert.deepEqual([record?.state, record?.nackCode], ['sent', undefined]);
   });
 });
 

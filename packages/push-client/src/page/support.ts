@@ -47,7 +47,7 @@ const REASONS: Record<PushSupportCode, string> = {
     'On iPhone and iPad, notifications reach apps on the Home Screen: tap Share, then Add to Home Screen, and open it from there.',
   'not-asked': 'Notifications are off. Your browser will ask you before it turns them on.',
   blocked:
-    'Notifications are blocked for this site. Allow them in the site settings, beside the address, and reload the page. Private windows are always blocked.',
+    'Notifications are blocked for this site. Allow them in the site settings, beside the address, and reload the page. In a private window they may be blocked for good.',
   allowed: 'Notifications are allowed.',
 };
 
