@@ -301,6 +301,14 @@ describe('web push over HTTP/1.1', () => {
     assert.equal(service.received.length, answers.length);
   });
 
+  it('does not repeat the endpoint when the service does', async () => {
+    service = await PushService.startPlain();
+    service.answer = (push, response) => void response.writeHead(400).end(`cannot push to ${push.path}`);
+    const endpoint = `http://127.0.0.1:${service.port}/wpush/v2/gAAAAAB${'secret'.repeat(100)}`;
+    const [outcome] = await sendAll(plainProvider(), [browser.target(endpoint)]);
+    assert.equal(outcome!.reason, 'push service answered 400: cannot push to /wpush/v2/gAAA…');
+  });
+
   it('reports retry for silence, for a reset and for a refused connection', async () => {
     service = await PushService.startPlain();
     service.answer = (push, response) => {

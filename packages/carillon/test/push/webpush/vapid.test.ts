@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, it } from 'node:test';
+import webPush from 'web-push';
 import { createVapidSigner, generateVapidKeys } from '../../../src/push/providers/webpush/vapid.ts';
 import { webPushConfig } from './support.ts';
 
@@ -63,6 +64,25 @@ describe('a VAPID token', () => {
     const second = signer.authorization('https://push.test');
     assert.notEqual(second, first);
     assert.equal(signer.authorization('https://push.test'), second);
+  });
+
+  it('says the same as a token of web-push, under the same header', () => {
+    const config = webPushConfig();
+    const theirs = readAuthorization(
+      webPush.getVapidHeaders(
+        'https://push.test',
+        config.subject,
+        config.vapid_public_key,
+        config.vapid_private_key,
+        'aes128gcm',
+      ).Authorization!,
+    );
+    const ours = readAuthorization(createVapidSigner(config).authorization('https://push.test'));
+    assert.equal(theirs.isGenuine, true);
+    assert.deepEqual(ours.header, theirs.header);
+    assert.deepEqual({ ...ours.claims, exp: 0 }, { ...theirs.claims, exp: 0 });
+    assert.equal(ours.key, theirs.key);
+    assert.ok(Math.abs(ours.claims.exp - theirs.claims.exp) <= 5, 'both live for 12 hours');
   });
 
   it('is another one for another origin', () => {

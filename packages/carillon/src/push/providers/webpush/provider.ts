@@ -8,7 +8,7 @@ import { encrypt, type SubscriptionKeys } from './encryption.ts';
 import { createEndpointRules, type Endpoint } from './endpoint-rules.ts';
 import { type PreparedMessage, prepareMessage } from './message.ts';
 import { OriginClient, type Slot } from './origin-client.ts';
-import { outcomeOf } from './outcome.ts';
+import { outcomeOf, type PushResponse } from './outcome.ts';
 import { adaptHeaders } from './service-quirks.ts';
 import { readKeys } from './subscription.ts';
 import { closedError, type PushRequest, type TransportError, type TransportOptions } from './transport.ts';
@@ -33,6 +33,8 @@ export interface WebPushProviderOptions {
 const MAX_RESENDS = 2;
 /** Encryption blocks its thread; sockets get their turn after each of these many messages (about 2 ms). */
 const MESSAGES_PER_TURN = 16;
+/** Shorter last parts of an endpoint are ordinary words, not secrets. */
+const MIN_TOKEN_LENGTH = 16;
 
 interface Addressed {
   readonly index: number;
@@ -128,7 +130,7 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     let slot = firstSlot;
     for (let resends = 0; ; resends++) {
       try {
-        return outcomeOf(await slot.send(request), index, now());
+        return outcomeOf(hideToken(await slot.send(request), request.path), index, now());
       } catch (error) {
         const cause = error as TransportError;
         if (!cause.unprocessed || resends === MAX_RESENDS) return outcomeOfError(cause, index);
@@ -185,6 +187,13 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
 
 function failed(index: number, code: string, reason: string): Outcome {
   return { index, kind: 'failed', code, reason };
+}
+
+/** The endpoint's last part is its secret; a service may repeat it in its words. */
+function hideToken(response: PushResponse, path: string): PushResponse {
+  const token = path.slice(path.lastIndexOf('/') + 1);
+  if (token.length < MIN_TOKEN_LENGTH || !response.text.includes(token)) return response;
+  return { ...response, text: response.text.replaceAll(token, `${token.slice(0, 4)}…`) };
 }
 
 /** Everything on the way to the service may pass, but for a name that leads into a private network. */
