@@ -1,0 +1,103 @@
+import { type Database, migrate } from 'carillon';
+import { type Logger, pino } from 'pino';
+import { CsrfTokens, Sessions } from './accounts/sessions.ts';
+import { Tokens } from './accounts/tokens.ts';
+import { createDemo, type DemoAccount } from './demo.ts';
+import { createApp } from './http/app.ts';
+import { Guard } from './http/guard.ts';
+import { proxyWebSockets } from './http/websocket-proxy.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { CarillonClient } from './push/carillon-client.ts';
+import { Devices } from './push/devices.ts';
+import { Messages } from './rooms/messages.ts';
+import { Outbox } from './rooms/outbox.ts';
+import { Rooms } from './rooms/rooms.ts';
+import { DEFAULT_LIMITS, type Limits, type Settings } from './services.ts';
+
+const SWEEP_MS = 60 * 60_000;
+
+export interface GrandChatOptions {
+  /** Stays the caller's, who closes it. */
+  readonly db: Database;
+  /** Where people reach it, without a slash at the end; https makes cookies secure. */
+  readonly origin: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly host?: string;
+  readonly carillon: { readonly url: string; readonly apiKey: string; readonly tokenSecret: string };
+  /** Empty switches notifications off. */
+  readonly vapidPublicKey: string;
+  /** Folder of the built front end; without it only the API is served. */
+  readonly webRoot?: string;
+  /** Partitions of the outbox, as many as Carillon's consumer has. */
+  readonly outboxPartitions?: number;
+  /** Fills an empty database with people and rooms to try. */
+  readonly demo?: boolean;
+  readonly trustProxy?: boolean;
+  readonly limits?: Partial<Limits>;
+  readonly logger?: Pick<Logger, 'info' | 'warn' | 'error'>;
+}
+
+export interface GrandChat {
+  readonly port: number;
+  /** Made at this start; empty when there were people already. */
+  readonly demoAccounts: readonly DemoAccount[];
+  close(): Promise<void>;
+}
+
+/** Brings the schema up to date and serves REST, the front end and the way to Carillon's WebSocket. */
+export async function startGrandChat(options: GrandChatOptions): Promise<GrandChat> {
+  const { db, origin, carillon, vapidPublicKey } = options;
+  const logger = options.logger ?? pino({ name: 'grandchat', level: 'warn' });
+  await migrate(db, 'grandchat', MIGRATIONS);
+  const demoAccounts = options.demo ? await createDemo(db) : [];
+  const outbox = new Outbox({ partitions: options.outboxPartitions ?? 1, origin });
+  const sessions = new Sessions(db);
+  const settings: Settings = {
+    push_notifications: {
+      enabled: vapidPublicKey !== '',
+      vapid_public_key: vapidPublicKey,
+      firebase_config: null,
+    },
+  };
+  const app = await createApp({
+    logger,
+    webRoot: options.webRoot,
+    trustProxy: options.trustProxy ?? false,
+    services: {
+      db,
+      sessions,
+      guard: new Guard({
+        sessions,
+        csrf: new CsrfTokens(carillon.tokenSecret),
+        secure: origin.startsWith('https:'),
+      }),
+      tokens: new Tokens(carillon.tokenSecret),
+      rooms: new Rooms(db, outbox),
+      messages: new Messages(db, outbox),
+      devices: new Devices({ db, sessions, outbox, carillon: new CarillonClient(carillon), logger }),
+      settings,
+      limits: { ...DEFAULT_LIMITS, ...options.limits },
+    },
+  });
+  proxyWebSockets({ server: app.server, target: carillon.url, origin });
+  await app
+    .listen({ port: options.port, host: options.host ?? '0.0.0.0' })
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') throw error;
+      throw new Error(`port ${options.port} is in use by another program: stop it, or set GRANDCHAT_PORT`);
+    });
+  const sweep = setInterval(() => {
+    sessions
+      .forgetExpired()
+      .catch((error) => logger.error({ err: error }, 'could not forget expired sessions'));
+  }, SWEEP_MS);
+  return {
+    port: (app.server.address() as { port: number }).port,
+    demoAccounts,
+    async close() {
+      clearInterval(sweep);
+      await app.close();
+    },
+  };
+}

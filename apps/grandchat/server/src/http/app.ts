@@ -1,0 +1,68 @@
+import cookie from '@fastify/cookie';
+import rateLimit from '@fastify/rate-limit';
+import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import { accountRoutes } from '../routes/account.ts';
+import { roomRoutes } from '../routes/rooms.ts';
+import type { Services } from '../services.ts';
+import { HttpError } from './errors.ts';
+import { serveFrontEnd } from './front-end.ts';
+
+const BODY_LIMIT = 64 * 1024;
+
+export interface AppOptions {
+  readonly services: Services;
+  readonly logger: { error(fields: object, message: string): void };
+  /** Folder of the built front end. */
+  readonly webRoot: string | undefined;
+  /** Behind a proxy that sets X-Forwarded-For. */
+  readonly trustProxy: boolean;
+}
+
+/** The HTTP side of GrandChat: REST under /api, the front end elsewhere. */
+export async function createApp({
+  services,
+  logger,
+  webRoot,
+  trustProxy,
+}: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    bodyLimit: BODY_LIMIT,
+    trustProxy,
+    requestTimeout: 30_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 100 },
+  });
+  await app.register(cookie);
+  await app.register(rateLimit, {
+    global: false,
+    errorResponseBuilder: (_request, { ttl }) =>
+      new HttpError(429, `too many requests: try again in ${Math.ceil(ttl / 1000)} s`),
+  });
+  app.addHook('onSend', async (request, reply) => {
+    reply.headers({
+      'X-Content-Type-Options': 'nosniff',
+      'X-Frame-Options': 'DENY',
+      'Referrer-Policy': 'same-origin',
+      'Content-Security-Policy':
+        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+    });
+    if (request.url.startsWith('/api/')) reply.header('Cache-Control', 'no-store');
+  });
+  app.setErrorHandler((error: FastifyError | HttpError, request, reply) => {
+    if (error instanceof HttpError) return reply.code(error.status).send(error.body);
+    const status = error.statusCode ?? 500;
+    if (status < 500) return reply.code(status).send({ detail: clientErrorWords(error) });
+    logger.error({ err: error, method: request.method, path: request.routeOptions.url }, 'a request failed');
+    return reply.code(500).send({ detail: 'something went wrong on the server' });
+  });
+  accountRoutes(app, services);
+  roomRoutes(app, services);
+  await serveFrontEnd(app, webRoot);
+  return app;
+}
+
+function clientErrorWords(error: FastifyError): string {
+  if (error.statusCode === 413) return `the body is too large: at most ${BODY_LIMIT} bytes are allowed`;
+  if (error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') return 'the body is not valid JSON';
+  return error.message;
+}

@@ -1,0 +1,49 @@
+/** GrandChat as a process of its own, configured by environment. */
+import { loadSecrets, openDatabase } from 'carillon';
+import { startGrandChat } from './grandchat.ts';
+
+const { env } = process;
+
+try {
+  const dsn = required('DATABASE_URL', 'postgresql://user:password@host:5432/name');
+  const secrets = await loadSecrets(
+    required('CARILLON_DATA_DIR', 'the folder with the secrets that Carillon uses'),
+  );
+  const db = await openDatabase({
+    dsn,
+    onError: (error) => console.error(`database connection lost: ${error.message}`),
+  });
+  const port = Number(env.GRANDCHAT_PORT || 9000);
+  const grandchat = await startGrandChat({
+    db,
+    port,
+    origin: env.GRANDCHAT_ORIGIN || `http://localhost:${port}`,
+    carillon: {
+      url: env.CARILLON_URL || 'http://localhost:8000',
+      apiKey: env.CARILLON_HTTP_API_KEY || secrets.apiKey,
+      tokenSecret: env.CARILLON_CLIENT_TOKEN_HMAC_SECRET_KEY || secrets.tokenSecret,
+    },
+    vapidPublicKey: env.CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_VAPID_PUBLIC_KEY || secrets.vapid.publicKey,
+    outboxPartitions: Number(env.GRANDCHAT_OUTBOX_PARTITIONS || 1),
+    trustProxy: env.GRANDCHAT_TRUST_PROXY === 'true',
+    demo: env.GRANDCHAT_DEMO === 'true',
+    ...(env.GRANDCHAT_WEB_ROOT && { webRoot: env.GRANDCHAT_WEB_ROOT }),
+  });
+  process.send?.({ ready: true, demoAccounts: grandchat.demoAccounts });
+  const stop = async () => {
+    await grandchat.close();
+    await db.close();
+    process.exit(0);
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+} catch (error) {
+  console.error(`GrandChat could not start: ${(error as Error).message}`);
+  process.exit(1);
+}
+
+function required(name: string, meaning: string): string {
+  const value = env[name];
+  if (!value) throw new Error(`${name} is not set: ${meaning}`);
+  return value;
+}

@@ -1,0 +1,75 @@
+import type { Migration } from 'carillon';
+
+/** GrandChat's tables. The outbox is the one that Carillon's consumer reads; its trigger wakes that consumer. */
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    name: '001_chat',
+    sql: `
+      CREATE TABLE chat_user (
+        id bigserial PRIMARY KEY,
+        username text NOT NULL,
+        password text NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE UNIQUE INDEX chat_user_username ON chat_user (lower(username));
+
+      CREATE TABLE chat_session (
+        token_hash text PRIMARY KEY,
+        user_id bigint NOT NULL REFERENCES chat_user (id) ON DELETE CASCADE,
+        device_id text NOT NULL DEFAULT '',
+        created_at timestamptz NOT NULL DEFAULT now(),
+        expires_at timestamptz NOT NULL
+      );
+      CREATE INDEX chat_session_user ON chat_session (user_id);
+      CREATE INDEX chat_session_expires ON chat_session (expires_at);
+
+      CREATE TABLE chat_room (
+        id bigserial PRIMARY KEY,
+        name text NOT NULL,
+        version bigint NOT NULL DEFAULT 0,
+        member_count bigint NOT NULL DEFAULT 0,
+        last_message_id bigint,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        bumped_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE UNIQUE INDEX chat_room_name ON chat_room (lower(name));
+
+      CREATE TABLE chat_roommember (
+        id bigserial PRIMARY KEY,
+        room_id bigint NOT NULL REFERENCES chat_room (id) ON DELETE CASCADE,
+        user_id bigint NOT NULL REFERENCES chat_user (id) ON DELETE CASCADE,
+        last_read_id bigint NOT NULL DEFAULT 0,
+        joined_at timestamptz NOT NULL DEFAULT now(),
+        UNIQUE (room_id, user_id)
+      );
+      CREATE INDEX chat_roommember_user ON chat_roommember (user_id);
+
+      CREATE TABLE chat_message (
+        id bigserial PRIMARY KEY,
+        room_id bigint NOT NULL REFERENCES chat_room (id) ON DELETE CASCADE,
+        user_id bigint REFERENCES chat_user (id) ON DELETE SET NULL,
+        content text NOT NULL,
+        client_id text,
+        created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+      );
+      CREATE INDEX chat_message_room ON chat_message (room_id, id);
+      CREATE UNIQUE INDEX chat_message_client_id ON chat_message (user_id, client_id);
+      ALTER TABLE chat_room ADD FOREIGN KEY (last_message_id) REFERENCES chat_message (id) ON DELETE SET NULL;
+
+      CREATE TABLE chat_outbox (
+        id bigserial PRIMARY KEY,
+        method text NOT NULL DEFAULT 'publish',
+        payload jsonb NOT NULL,
+        partition bigint NOT NULL DEFAULT 0,
+        created_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE INDEX chat_outbox_partition ON chat_outbox (partition, id);
+      CREATE FUNCTION chat_outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM pg_notify('centrifugo_partition_change', NEW.partition::text);
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER chat_outbox_notify AFTER INSERT ON chat_outbox
+        FOR EACH ROW EXECUTE FUNCTION chat_outbox_notify();`,
+  },
+];

@@ -1,0 +1,45 @@
+import type { Database } from 'carillon';
+import type { Sessions } from './accounts/sessions.ts';
+import type { Tokens } from './accounts/tokens.ts';
+import type { Guard } from './http/guard.ts';
+import type { Devices } from './push/devices.ts';
+import type { Messages } from './rooms/messages.ts';
+import type { Rooms } from './rooms/rooms.ts';
+
+/** How often one address, user or browser may do something. */
+export interface Limits {
+  readonly signupsPerAddress: number;
+  readonly loginsPerAddress: number;
+  /** In five minutes. */
+  readonly loginsPerUser: number;
+  readonly messagesPerMinute: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  signupsPerAddress: 10,
+  loginsPerAddress: 30,
+  loginsPerUser: 20,
+  messagesPerMinute: 120,
+};
+
+/** What the front end needs to know of this server. */
+export interface Settings {
+  readonly push_notifications: {
+    readonly enabled: boolean;
+    readonly vapid_public_key: string;
+    readonly firebase_config: null;
+  };
+}
+
+/** What routes work with. */
+export interface Services {
+  readonly db: Database;
+  readonly sessions: Sessions;
+  readonly guard: Guard;
+  readonly tokens: Tokens;
+  readonly rooms: Rooms;
+  readonly messages: Messages;
+  readonly devices: Devices;
+  readonly settings: Settings;
+  readonly limits: Limits;
+}
