@@ -1,7 +1,11 @@
+import { Centrifuge, type Subscription } from 'centrifuge';
+
 /** Somebody who uses GrandChat by its REST API: the friend at the other end of the tests. */
 export class Person {
   readonly username: string;
   readonly password: string;
+  /** As GrandChat numbers its users. */
+  id = 0;
   readonly #origin: string;
   readonly #cookies = new Map<string, string>();
   #csrf = '';
@@ -15,7 +19,8 @@ export class Person {
   static async signUp(origin: string, username: string): Promise<Person> {
     const person = new Person(origin, username);
     await person.#request('GET', '/api/csrf/');
-    await person.#request('POST', '/api/signup/', { username, password: person.password });
+    const { id } = await person.post<{ id: number }>('/api/signup/', { username, password: person.password });
+    person.id = id;
     return person;
   }
 
@@ -34,6 +39,33 @@ export class Person {
       id: number;
     };
     return id;
+  }
+
+  /** @throws with status and body unless the answer is a success */
+  async get<T>(path: string): Promise<T> {
+    return (await this.#request('GET', path)) as T;
+  }
+
+  /** @throws with status and body unless the answer is a success */
+  async post<T>(path: string, body: object = {}): Promise<T> {
+    return (await this.#request('POST', path, body)) as T;
+  }
+
+  /** The official client, subscribed to this person's own channel once `connect` is called on it. */
+  realtime(): { client: Centrifuge; subscription: Subscription } {
+    const client = new Centrifuge(`${this.#origin.replace('http', 'ws')}/connection/websocket`, {
+      websocket: WebSocket,
+      minReconnectDelay: 20,
+      maxReconnectDelay: 200,
+      getToken: async () => (await this.get<{ token: string }>('/api/token/connection/')).token,
+    });
+    const channel = `personal:${this.id}`;
+    const subscription = client.newSubscription(channel, {
+      getToken: async () =>
+        (await this.get<{ token: string }>(`/api/token/subscription/?channel=${channel}`)).token,
+    });
+    subscription.subscribe();
+    return { client, subscription };
   }
 
   async #request(method: string, path: string, body?: object): Promise<unknown> {

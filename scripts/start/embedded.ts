@@ -1,5 +1,5 @@
 import { loadConfig, loadSecrets, openDatabase, startCarillon } from 'carillon';
-import { startGrandChat } from 'grandchat-server';
+import { limitsFromEnvironment, startGrandChat } from 'grandchat-server';
 import { CARILLON_CONFIG, carillonEnvironment, type StartSettings } from './settings.ts';
 
 export interface DemoAccount {
@@ -39,6 +39,7 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
       vapidPublicKey: secrets.vapid.publicKey,
       webRoot: settings.webRoot,
       demo: true,
+      limits: limitsFromEnvironment(process.env),
     });
     closers.push(() => grandchat.close());
     const carillon = await startCarillon({ config, dataDir: settings.dataDir, db });

@@ -1,4 +1,4 @@
 /** GrandChat's backend, for a process that runs it beside other things. */
 export type { DemoAccount } from './demo.ts';
 export { type GrandChat, type GrandChatOptions, startGrandChat } from './grandchat.ts';
-export type { Limits } from './services.ts';
+export { type Limits, limitsFromEnvironment } from './services.ts';

@@ -1,6 +1,7 @@
 /** GrandChat as a process of its own, configured by environment. */
 import { loadSecrets, openDatabase } from 'carillon';
 import { startGrandChat } from './grandchat.ts';
+import { limitsFromEnvironment } from './services.ts';
 
 const { env } = process;
 
@@ -27,6 +28,7 @@ try {
     outboxPartitions: Number(env.GRANDCHAT_OUTBOX_PARTITIONS || 1),
     trustProxy: env.GRANDCHAT_TRUST_PROXY === 'true',
     demo: env.GRANDCHAT_DEMO === 'true',
+    limits: limitsFromEnvironment(env),
     ...(env.GRANDCHAT_WEB_ROOT && { webRoot: env.GRANDCHAT_WEB_ROOT }),
   });
   process.send?.({ ready: true, demoAccounts: grandchat.demoAccounts });

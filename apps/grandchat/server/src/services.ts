@@ -43,3 +43,21 @@ export interface Services {
   readonly settings: Settings;
   readonly limits: Limits;
 }
+
+/** Limits from the environment: `GRANDCHAT_MESSAGES_PER_MINUTE` and the like. @throws naming the variable */
+export function limitsFromEnvironment(env: NodeJS.ProcessEnv): Partial<Limits> {
+  const variables = {
+    GRANDCHAT_SIGNUPS_PER_MINUTE: 'signupsPerAddress',
+    GRANDCHAT_LOGINS_PER_MINUTE: 'loginsPerAddress',
+    GRANDCHAT_MESSAGES_PER_MINUTE: 'messagesPerMinute',
+  } as const;
+  return Object.fromEntries(
+    Object.entries(variables).flatMap(([name, limit]) => {
+      const text = env[name];
+      if (!text) return [];
+      if (!/^[1-9]\d{0,8}$/.test(text))
+        throw new Error(`${name} is ${JSON.stringify(text)}: a whole number of 1 or more is allowed`);
+      return [[limit, Number(text)]];
+    }),
+  );
+}
