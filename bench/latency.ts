@@ -41,8 +41,8 @@ export async function measureLatency(databaseUrl?: string): Promise<LatencyFigur
 }
 
 async function measure(app: App, sink: Sink): Promise<LatencyFigures> {
-  const ann = await Person.signUp(app.origin, 'ann');
-  const bob = await Person.signUp(app.origin, 'bob');
+  const ann = await Person.signUp(app.origin, 'writer');
+  const bob = await Person.signUp(app.origin, 'reader');
   const room = await ann.createRoom('latency');
   await bob.join(room);
   await bob.post('/api/device/register/', {
