@@ -1,4 +1,4 @@
-import { type Browser, launch } from 'puppeteer-core';
+import { type Browser, type BrowserContext, launch } from 'puppeteer-core';
 import type { PushEmulator } from 'push-emulator';
 import { firefoxPath } from '../../scripts/setup/system-packages.ts';
 import type { Desktop } from './desktop.ts';
@@ -6,8 +6,8 @@ import type { Desktop } from './desktop.ts';
 export interface FirefoxOptions {
   readonly desktop: Desktop;
   readonly emulator: PushEmulator;
-  /** Pages of these origins have the permission to notify, as if the person had said yes. */
-  readonly origins: readonly string[];
+  /** Pages of these origins have the permission to notify from the start, as if the person had said yes before. */
+  readonly origins?: readonly string[];
   /** A folder that outlives the browser; a throw-away one when absent. */
   readonly profile?: string;
 }
@@ -19,7 +19,7 @@ export interface FirefoxOptions {
 export async function launchFirefox({
   desktop,
   emulator,
-  origins,
+  origins = [],
   profile,
 }: FirefoxOptions): Promise<Browser> {
   const executablePath = firefoxPath();
@@ -46,10 +46,7 @@ export async function launchFirefox({
   return browser;
 }
 
-/** For a further context (`browser.createBrowserContext()`), which has permissions of its own. */
-export async function allowNotifications(
-  context: ReturnType<Browser['defaultBrowserContext']>,
-  origin: string,
-): Promise<void> {
+/** The person says yes, in this context, to whatever page of the origin asks from now on. */
+export async function allowNotifications(context: BrowserContext, origin: string): Promise<void> {
   await context.overridePermissions(origin, ['notifications']);
 }

@@ -1,4 +1,5 @@
 import type { Page } from 'puppeteer-core';
+import { allowNotifications } from './firefox.ts';
 import type { Person } from './person.ts';
 
 const testId = (id: string) => `[data-testid="${id}"]`;
@@ -32,6 +33,8 @@ export class GrandChatPage {
       (response) => response.url().endsWith('/api/device/register/') && response.ok(),
     );
     await this.page.locator(testId('bell')).click();
+    await this.page.waitForSelector(testId('push-enable'));
+    await allowNotifications(this.page.browserContext(), this.#origin);
     await this.page.locator(testId('push-enable')).click();
     await registered;
   }
