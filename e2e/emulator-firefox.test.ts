@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import type { Browser, Page } from 'puppeteer-core';
 import { type PushEmulator, startPushEmulator } from 'push-emulator';
@@ -24,6 +27,7 @@ addEventListener('notificationclick', (event) => {
 const vapid = webPush.generateVAPIDKeys();
 
 suite('a stock Firefox and the emulator', { skip: missing('firefox', 'dbus') }, () => {
+  let profile: string;
   let desktop: Desktop;
   let emulator: PushEmulator;
   let site: Server;
@@ -32,6 +36,7 @@ suite('a stock Firefox and the emulator', { skip: missing('firefox', 'dbus') }, 
   let page: Page;
 
   before(async () => {
+    profile = await mkdtemp(join(tmpdir(), 'firefox-'));
     desktop = await startDesktop();
     emulator = await startPushEmulator();
     site = createServer(({ url }, response) => {
@@ -41,7 +46,7 @@ suite('a stock Firefox and the emulator', { skip: missing('firefox', 'dbus') }, 
     }).listen(0, '127.0.0.1');
     await once(site, 'listening');
     origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
-    browser = await launchFirefox({ desktop, emulator, origins: [origin] });
+    browser = await launchFirefox({ desktop, emulator, origins: [origin], profile });
     page = await browser.newPage();
     await page.goto(origin);
   });
@@ -52,6 +57,7 @@ suite('a stock Firefox and the emulator', { skip: missing('firefox', 'dbus') }, 
     site?.closeAllConnections();
     await emulator?.close();
     await desktop?.close();
+    await rm(profile, { recursive: true, force: true });
   });
 
   let subscription: webPush.PushSubscription;
@@ -87,6 +93,15 @@ suite('a stock Firefox and the emulator', { skip: missing('firefox', 'dbus') }, 
     emulator.disconnect();
     await send(subscription, { title: 'Late', body: 'but here', url: origin });
     await desktop.waitForNotification(({ summary }) => summary === 'Late');
+  });
+
+  test('a push that came while Firefox was closed rings when it starts again, with no page open', async () => {
+    await browser.close();
+    await send(subscription, { title: 'Overnight', body: 'waited', url: origin });
+    await emulator.waitFor(({ state }) => state === 'waiting');
+    browser = await launchFirefox({ desktop, emulator, origins: [origin], profile });
+    await desktop.waitForNotification(({ summary }) => summary === 'Overnight');
+    assert.equal(emulator.messages().at(-1)?.nackCode, undefined);
   });
 
   async function send(to: webPush.PushSubscription, payload: object): Promise<number> {
