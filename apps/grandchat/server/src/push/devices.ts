@@ -163,8 +163,9 @@ function readDevice(device: unknown): { id: string | undefined; fields: DeviceFi
 
 /** Only what tells people their devices apart. */
 function readMeta(meta: unknown): Record<string, string> {
-  const agent = (meta as Record<string, unknown> | null)?.['user-agent'];
-  return typeof agent === 'string' ? { 'user-agent': agent.slice(0, 512) } : {};
+  const given = (meta ?? {}) as Record<string, unknown>;
+  const agent = given.user_agent ?? given['user-agent'];
+  return typeof agent === 'string' ? { user_agent: agent.slice(0, 512) } : {};
 }
 
 /** For web push the registry's token is the endpoint inside the subscription. */

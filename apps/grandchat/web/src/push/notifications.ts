@@ -1,0 +1,134 @@
+import {
+  clearNotifications,
+  deviceFrom,
+  ensureSubscription,
+  PushError,
+  type PushSupport,
+  pushSupport,
+  subscribe,
+  unsubscribe,
+} from '@carillon/push-client';
+import type { Api } from '../api/api.ts';
+import type { Settings } from '../api/types.ts';
+
+const SERVICE_WORKER = '/sw.js';
+
+/** What the bell shows: what the browser allows, and whether this person wants it here. */
+export interface BellState {
+  readonly support: PushSupport;
+  readonly isOn: boolean;
+  readonly busy: boolean;
+  readonly problem: string;
+}
+
+/**
+ * Notifications of this browser for the person who is signed in. That somebody wants them here is remembered per person: who
+ * signs in later on the same browser decides anew (P17).
+ */
+export class Notifications {
+  readonly #api: Api;
+  readonly #listeners = new Set<() => void>();
+  #userId = 0;
+  #vapidPublicKey = '';
+  #state: BellState = { support: pushSupport(), isOn: false, busy: false, problem: '' };
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  get state(): BellState {
+    return this.#state;
+  }
+
+  listen = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  /** At sign-in and at each start: brings a registration up to date, without any question (P15). */
+  async start(userId: number, settings: Settings): Promise<void> {
+    this.#userId = userId;
+    const { enabled, vapid_public_key } = settings.push_notifications;
+    this.#vapidPublicKey = enabled ? vapid_public_key : '';
+    const wanted = localStorage.getItem(this.#wishKey) === 'on';
+    this.#set({ support: pushSupport(), isOn: false, problem: '' });
+    if (!wanted || !enabled || this.#state.support.state !== 'granted') return;
+    try {
+      const subscription = await ensureSubscription(this.#options);
+      if (subscription) await this.#register(subscription);
+    } catch (error) {
+      this.#set({ problem: wordsOf(error) });
+    }
+  }
+
+  /** In a click: asks the browser, subscribes, registers. */
+  async turnOn(): Promise<void> {
+    if (!this.#vapidPublicKey) {
+      this.#set({ problem: 'Notifications are switched off on this server.' });
+      return;
+    }
+    this.#set({ busy: true, problem: '' });
+    try {
+      await this.#register(await subscribe(this.#options));
+      localStorage.setItem(this.#wishKey, 'on');
+    } catch (error) {
+      this.#set({ support: pushSupport(), problem: wordsOf(error) });
+    } finally {
+      this.#set({ busy: false });
+    }
+  }
+
+  /** On this device only. The server learns of it with the next push, which finds nobody. */
+  async turnOff(): Promise<void> {
+    localStorage.removeItem(this.#wishKey);
+    this.#set({ isOn: false });
+    await unsubscribe().catch(() => false);
+  }
+
+  /** At logout, after the server has removed the device. */
+  async stop(): Promise<void> {
+    this.#set({ isOn: false });
+    localStorage.removeItem('deviceId');
+    await unsubscribe().catch(() => false);
+    await navigator.setAppBadge?.(0).catch(() => {});
+  }
+
+  get deviceId(): string | null {
+    return localStorage.getItem('deviceId');
+  }
+
+  /** Takes a room's banners away once the room is read here. */
+  clear(roomId: number): void {
+    clearNotifications(`room-${roomId}`).catch(() => {});
+  }
+
+  get #options() {
+    return { vapidPublicKey: this.#vapidPublicKey, serviceWorkerUrl: SERVICE_WORKER };
+  }
+
+  get #wishKey(): string {
+    return `notifications:${this.#userId}`;
+  }
+
+  async #register(subscription: PushSubscription): Promise<void> {
+    const { deviceId } = this;
+    const { device_id } = await this.#api.registerDevice({
+      ...deviceFrom(subscription),
+      ...(deviceId && { device_id: deviceId }),
+    });
+    localStorage.setItem('deviceId', device_id);
+    this.#set({ support: pushSupport(), isOn: true, problem: '' });
+  }
+
+  #set(change: Partial<BellState>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof PushError && error.code === 'dismissed') {
+    return 'Your browser’s question was closed without an answer. Press “Turn on” to be asked again.';
+  }
+  return error instanceof Error ? error.message : String(error);
+}

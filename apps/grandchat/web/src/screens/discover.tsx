@@ -1,0 +1,136 @@
+import { useEffect, useState } from 'react';
+import { Link } from 'react-router';
+import type { FoundRoom, Page } from '../api/types.ts';
+import { useChat, useStore } from '../app/context.ts';
+import { Avatar } from '../components/avatar.tsx';
+import { BackIcon } from '../components/icons.tsx';
+import { Skeleton } from '../components/skeleton.tsx';
+
+const TYPING_PAUSE_MS = 200;
+
+/** All rooms there are, with a search, and Join or Leave for each. */
+export function Discover() {
+  const chat = useChat();
+  const mine = useStore((state) => state.rooms);
+  const [query, setQuery] = useState('');
+  const [page, setPage] = useState<Page<FoundRoom>>();
+  const [problem, setProblem] = useState('');
+
+  useEffect(() => {
+    let current = true;
+    const timer = setTimeout(
+      () =>
+        chat.api.search(query).then(
+          (found) => {
+            if (!current) return;
+            setPage(found);
+            setProblem('');
+          },
+          (error: Error) => current && setProblem(error.message),
+        ),
+      query ? TYPING_PAUSE_MS : 0,
+    );
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, [chat, query]);
+
+  async function loadMore() {
+    if (!page?.next) return;
+    const more = await chat.api.search(query, page.next);
+    setPage({ ...more, results: [...page.results, ...more.results] });
+  }
+
+  return (
+    <section className="discover" aria-labelledby="discover-title">
+      <header className="pane-head">
+        <Link to="/" className="icon-button back" aria-label="Back to my rooms">
+          <BackIcon />
+        </Link>
+        <h1 id="discover-title">Discover</h1>
+      </header>
+      <div className="discover-body">
+        <input
+          type="search"
+          placeholder="Search rooms"
+          aria-label="Search rooms"
+          value={query}
+          onChange={(event) => setQuery(event.target.value)}
+        />
+        {problem && (
+          <p className="problem" role="alert">
+            {problem}
+          </p>
+        )}
+        {!page && !problem && <Skeleton rows={6} kind="rooms" />}
+        {page && (
+          <ul className="found">
+            {page.results.map((room) => (
+              <FoundItem
+                key={room.id}
+                room={room}
+                isMember={mine[room.id] !== undefined}
+                memberCount={mine[room.id]?.member_count ?? room.member_count}
+              />
+            ))}
+          </ul>
+        )}
+        {page?.results.length === 0 && <p className="muted">No room has “{query}” in its name.</p>}
+        {page?.next && (
+          <button type="button" onClick={loadMore}>
+            Show more
+          </button>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function FoundItem({
+  room,
+  isMember,
+  memberCount,
+}: {
+  room: FoundRoom;
+  isMember: boolean;
+  memberCount: number;
+}) {
+  const chat = useChat();
+  const [busy, setBusy] = useState(false);
+  async function change() {
+    setBusy(true);
+    try {
+      await (isMember ? chat.leave(room.id) : chat.join(room.id));
+    } catch (error) {
+      chat.toast((error as Error).message);
+    }
+    setBusy(false);
+  }
+  return (
+    <li className="found-item">
+      <Avatar name={room.name} seed={room.id} />
+      <span className="found-text">
+        {isMember ? (
+          <Link to={`/rooms/${room.id}`} className="room-name">
+            {room.name}
+          </Link>
+        ) : (
+          <span className="room-name">{room.name}</span>
+        )}
+        <span className="muted">
+          {memberCount} {memberCount === 1 ? 'member' : 'members'}
+        </span>
+      </span>
+      <button
+        type="button"
+        className={isMember ? '' : 'primary'}
+        aria-label={`${isMember ? 'Leave' : 'Join'} ${room.name}`}
+        disabled={busy}
+        onClick={change}
+      >
+        {isMember ? 'Leave' : 'Join'}
+      </button>
+    </li>
+  );
+}

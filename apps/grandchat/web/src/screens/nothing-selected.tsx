@@ -1,0 +1,20 @@
+import { useStore } from '../app/context.ts';
+
+export function NothingSelected() {
+  const hasRooms = useStore((state) => Object.keys(state.rooms).length > 0);
+  return (
+    <div className="nothing">
+      <img src="/icon.svg" alt="" width="72" height="72" />
+      <h1>{hasRooms ? 'Choose a room' : 'Welcome to GrandChat'}</h1>
+      <p className="muted">
+        {hasRooms ? (
+          <>
+            Or press <kbd>Ctrl</kbd> <kbd>K</kbd> to find one.
+          </>
+        ) : (
+          'Discover a room, or create one of your own.'
+        )}
+      </p>
+    </div>
+  );
+}
