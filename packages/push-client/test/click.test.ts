@@ -8,7 +8,7 @@ async function click(scope: FakeScope, navigate: unknown = `${ORIGIN}/rooms/5`):
   const close = () => {
     isClosed = true;
   };
-  await run<ClickEvent>(handleClick(scope), { notification: { data: { navigate }, tag: 'room-5', close } });
+  await run<ClickEvent>(handleClick(scope), { notification: { data: { navigate }, close } });
   return isClosed;
 }
 
@@ -28,8 +28,8 @@ suite('a click on a notification', () => {
     assert.deepEqual(scope.opened, []);
   });
 
-  test('prefers the window that has it open, then the focused, then a visible one', async () => {
-    const open = new FakeWindow({ answer: true });
+  test('prefers the window that is there already, then the focused, then a visible one', async () => {
+    const there = new FakeWindow({ answer: true });
     const elsewhere = ({ type }: { type: string }) => type === 'carillon:open';
     const make = (options: object) => new FakeWindow({ answer: elsewhere, ...options });
     const chosen = async (...windows: FakeWindow[]) => {
@@ -37,7 +37,7 @@ suite('a click on a notification', () => {
       return windows.find(({ isBroughtForward }) => isBroughtForward);
     };
     const [focused, visible] = [make({ focused: true }), make({ visible: true })];
-    assert.equal(await chosen(make({}), make({ visible: true }), make({ focused: true }), open), open);
+    assert.equal(await chosen(make({}), make({ visible: true }), make({ focused: true }), there), there);
     assert.equal(await chosen(make({}), make({ visible: true }), focused), focused);
     assert.equal(await chosen(make({}), visible, new FakeWindow()), visible);
   });

@@ -17,19 +17,26 @@ export function answerIsOpen(
 }
 
 /**
- * Takes on the URL of a notification that was clicked: show it without reloading the page. A click that this page does not
- * take within half a second opens a window instead.
+ * Takes on the URL of a notification that was clicked: show it without reloading the page. Of several pages it comes to the
+ * one that is there already. A click that no page takes within half a second opens a window instead.
+ * @param here the URL of what the page shows
  * @returns ends it
  */
 export function listenForOpen(
   open: (url: string) => void,
   container: Container | undefined = navigator.serviceWorker,
+  here: () => string = () => location.href,
 ): () => void {
   return listen(container, (message) => {
+    if (message.type === 'carillon:is-at') return withoutHash(message.url) === withoutHash(here());
     if (message.type !== 'carillon:open') return undefined;
     open(message.url);
     return true;
   });
+}
+
+function withoutHash(url: string): string {
+  return url.replace(/#.*$/, '');
 }
 
 function listen(

@@ -3,11 +3,11 @@ import { type NotificationData, setBadge } from './push.ts';
 import { type ExtendableEvent, thisWorker, type WindowClient, type WorkerScope, windowsOf } from './scope.ts';
 
 export interface ClickEvent extends ExtendableEvent {
-  readonly notification: { readonly data: unknown; readonly tag: string; close(): void };
+  readonly notification: { readonly data: unknown; close(): void };
 }
 
 /** With the half second for the page to take the URL on, this stays within the second that browsers allow after a click. */
-const IS_OPEN_MS = 250;
+const IS_AT_MS = 250;
 
 /**
  * A listener for `notificationclick`: shows the notification's page in a window of the app that is open, without
@@ -16,29 +16,28 @@ const IS_OPEN_MS = 250;
 export function handleClick(scope: WorkerScope = thisWorker()): (event: ClickEvent) => void {
   return (event) => {
     event.notification.close();
-    event.waitUntil(open(event.notification, scope));
+    event.waitUntil(open(urlFor(event.notification.data, scope), scope));
   };
 }
 
-async function open({ data, tag }: ClickEvent['notification'], scope: WorkerScope): Promise<void> {
-  const url = urlFor(data, scope);
-  const client = await bestWindow(tag, scope);
+async function open(url: string, scope: WorkerScope): Promise<void> {
+  const client = await bestWindow(url, scope);
   if (client && (await ask(client, { type: 'carillon:open', url }))) await client.focus();
   else await scope.clients.openWindow(url);
   await setBadge((await scope.registration.getNotifications()).length, scope);
 }
 
 /**
- * The window that has the tag open, else the focused one, else one that is in view, else any. The pages are asked: a
+ * The window that is at the URL, else the focused one, else one that is in view, else any. The pages are asked: a
  * client's `url` is the one that it was loaded by, not what a single-page app shows by now.
  */
-async function bestWindow(tag: string, scope: WorkerScope): Promise<WindowClient | undefined> {
+async function bestWindow(url: string, scope: WorkerScope): Promise<WindowClient | undefined> {
   const windows = await windowsOf(scope);
   if (windows.length < 2) return windows[0];
   const ranked = await Promise.all(
     windows.map(async (client) => {
-      const hasIt = tag !== '' && (await ask(client, { type: 'carillon:is-open', tag }, IS_OPEN_MS));
-      const rank = hasIt ? 0 : client.focused ? 1 : client.visibilityState === 'visible' ? 2 : 3;
+      const isThere = await ask(client, { type: 'carillon:is-at', url }, IS_AT_MS);
+      const rank = isThere ? 0 : client.focused ? 1 : client.visibilityState === 'visible' ? 2 : 3;
       return { client, rank };
     }),
   );
