@@ -18,10 +18,7 @@ export function useUnreadTitle(): void {
 export function useServiceWorkerMessages(): void {
   const navigate = useNavigate();
   useEffect(() => {
-    const stopAnswering = answerIsOpen(
-      (tag) =>
-        document.visibilityState === 'visible' && `/rooms/${tag.replace(/^room-/, '')}` === location.pathname,
-    );
+    const stopAnswering = answerIsOpen((tag) => location.pathname === `/rooms/${tag.replace(/^room-/, '')}`);
     const stopListening = listenForOpen((url) => {
       const { origin, pathname } = new URL(url, location.href);
       if (origin === location.origin) void navigate(pathname);

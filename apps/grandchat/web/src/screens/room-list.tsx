@@ -14,7 +14,6 @@ export function RoomList() {
   const sorted = useMemo(() => sortedRooms({ rooms } as Parameters<typeof sortedRooms>[0]), [rooms]);
   if (!loaded && sorted.length === 0) return <Skeleton rows={7} kind="rooms" />;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveElementInteractions: arrow keys are a shortcut between links that Tab reaches, too
     <ul className="room-list" data-testid="room-list" onKeyDown={walk}>
       {sorted.map((room) => (
         <RoomItem key={room.id} room={room} />
