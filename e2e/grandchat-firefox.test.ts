@@ -97,6 +97,20 @@ suite('GrandChat rings a stock Firefox', { skip: missing('firefox', 'dbus', 'pos
     await reading.page.close();
   });
 
+  test('with no tab at the room, a click leads a tab of the app there, without a reload', async () => {
+    const chat = await newPage();
+    await chat.page.goto(roomUrl(rooms.kitchen));
+    await chat.page.waitForSelector('[data-testid="composer"]');
+    await chat.page.evaluate('window.isTheSame = true');
+    const count = (await firefox.pages()).length;
+    await ann.write(rooms.garden, 'And the poppies');
+    const shown = await notification('And the poppies');
+    desktop.click(shown.id);
+    await chat.page.waitForFunction(`location.href === '${roomUrl(rooms.garden)}' && window.isTheSame`);
+    assert.equal((await firefox.pages()).length, count);
+    await chat.page.close();
+  });
+
   test('the room in focus rings not, another one does', async () => {
     const chat = await newPage();
     await chat.page.goto(roomUrl(rooms.library));
