@@ -130,6 +130,19 @@ suite('delivery', () => {
     assert.deepEqual(await third.firefox.drain(), []);
   });
 
+  test('an acknowledgement counts after the messages were forgotten', async () => {
+    const { firefox, uaid } = await FakeFirefox.hello(emulator);
+    const { endpoint } = await firefox.register(vapid.publicKey);
+    await send(endpoint);
+    const notification = await firefox.next();
+    emulator.forgetMessages();
+    firefox.acknowledge(notification);
+    await firefox.drain();
+    await firefox.leave();
+    const back = await FakeFirefox.hello(emulator, uaid);
+    assert.deepEqual(await back.firefox.drain(), []);
+  });
+
   test('a push to a browser that is away waits for it', async () => {
     const { firefox, uaid } = await FakeFirefox.hello(emulator);
     const { endpoint } = await firefox.register(vapid.publicKey);

@@ -49,9 +49,11 @@ export class Mailbox {
   }
 
   acknowledge(agent: UserAgent, channelId: string, version: string, code: number): void {
-    const record = this.#journal.get(version);
     const subscription = agent.channels.get(channelId);
-    if (!record || record.endpoint !== subscription?.endpoint) return;
+    if (!subscription) return;
+    // The journal may have forgotten what is still on its way; it alone knows what was replaced after it had been sent.
+    const record = subscription.pending.find(({ id }) => id === version) ?? this.#journal.get(version);
+    if (record?.endpoint !== subscription.endpoint) return;
     record.acknowledgedAt = this.#now();
     record.acknowledgeCode = code;
     this.#settle(subscription, record, 'acknowledged');
