@@ -136,7 +136,7 @@ export class Session {
       return;
     }
     if (name === undefined) throw disconnect('badRequest');
-    if ((name === 'connect') !== (this.state === 'fresh')) throw disconnect('badRequest');
+    if (this.state !== (name === 'connect' ? 'fresh' : 'connected')) throw disconnect('badRequest');
     let result: object | undefined;
     try {
       result = await this.#options.handler.handle(this, name, command.request);

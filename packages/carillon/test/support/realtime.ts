@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { Centrifuge, type Options } from 'centrifuge';
+import { SignJWT } from 'jose';
+import { WebSocket } from 'ws';
+import { resolveConfig } from '../../src/config/load.ts';
+import type { Logger } from '../../src/logger.ts';
+import { createRealtime, type Realtime } from '../../src/realtime/realtime.ts';
+
+export const SECRET = 'a secret for tests';
+export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Namespaces that the tests use: `news` with history and recovery, `open` for everybody, `plain` with nothing. */
+const CONFIG = {
+  client: { token: { hmac_secret_key: SECRET }, allowed_origins: ['http://localhost:*'] },
+  channel: {
+    namespaces: [
+      {
+        name: 'news',
+        history_size: 300,
+        history_ttl: '60s',
+        force_recovery: true,
+        allow_subscribe_for_client: true,
+        allow_history_for_subscriber: true,
+      },
+      {
+        name: 'open',
+        allow_subscribe_for_client: true,
+        allow_publish_for_subscriber: true,
+        allow_presence_for_subscriber: true,
+        presence: true,
+        join_leave: true,
+        force_push_join_leave: true,
+      },
+      { name: 'plain' },
+    ],
+  },
+};
+
+export interface RealtimeServer {
+  readonly realtime: Realtime;
+  readonly url: string;
+  /** Cuts every TCP connection, without a goodbye. */
+  cutConnections(): void;
+  publish(channel: string, data: unknown): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Real time behind a bare HTTP server. `client` is laid over the configuration's section. */
+export async function startRealtime({
+  client = {},
+  websocket = {},
+}: {
+  client?: object;
+  websocket?: object;
+} = {}): Promise<RealtimeServer> {
+  const { config } = resolveConfig({ ...CONFIG, client: { ...CONFIG.client, ...client }, websocket });
+  const realtime = createRealtime({ config, logger: silent, nodeName: 'test', version: '1.0.0 test' });
+  const server = createServer();
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('upgrade', (request, socket, head) => {
+    if (!realtime.handleUpgrade(request, socket, head)) socket.destroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    realtime,
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/connection/websocket`,
+    cutConnections() {
+      for (const socket of sockets) socket.destroy();
+    },
+    async publish(name, data) {
+      const channel = realtime.channels.find(name);
+      if (!channel) throw new Error(`no channel ${name}`);
+      const { RawJson } = await import('../../src/realtime/json.ts');
+      await realtime.publisher.publish(channel, { data: RawJson.of(data) });
+    },
+    async close() {
+      await realtime.close();
+      await stop(server, sockets);
+    },
+  };
+}
+
+async function stop(server: Server, sockets: Set<Socket>): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  for (const socket of sockets) socket.destroy();
+  await closed;
+}
+
+export function token(claims: Record<string, unknown>, secret = SECRET): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret));
+}
+
+export async function connectClient(url: string, options: Partial<Options> = {}): Promise<Centrifuge> {
+  const client = new Centrifuge(url, {
+    websocket: WebSocket,
+    token: await token({ sub: '42' }),
+    minReconnectDelay: 10,
+    maxReconnectDelay: 50,
+    ...options,
+  });
+  client.connect();
+  await client.ready(5_000);
+  return client;
+}
+
+/** A client that speaks the protocol by hand, for what the official one would never send. */
+export class RawClient {
+  readonly socket: WebSocket;
+  readonly #messages: Record<string, unknown>[] = [];
+  readonly #closed: Promise<{ code: number; reason: string }>;
+  #wake: () => void = () => {};
+
+  constructor(url: string, headers: Record<string, string> = {}) {
+    this.socket = new WebSocket(url, { headers });
+    this.#closed = new Promise((resolve) => {
+      this.socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
+    });
+    this.socket.on('message', (data) => {
+      for (const line of data.toString().split('\n')) this.#messages.push(JSON.parse(line));
+      this.#wake();
+    });
+    this.socket.on('error', () => {});
+  }
+
+  static async open(url: string): Promise<RawClient> {
+    const client = new RawClient(url);
+    await once(client.socket, 'open');
+    return client;
+  }
+
+  /** Opens and connects with a token for user 42. */
+  static async connected(url: string, claims: Record<string, unknown> = { sub: '42' }): Promise<RawClient> {
+    const client = await RawClient.open(url);
+    client.send({ id: 1, connect: { token: await token(claims) } });
+    await client.next();
+    return client;
+  }
+
+  send(...commands: object[]): void {
+    this.sendText(commands.map((command) => JSON.stringify(command)).join('\n'));
+  }
+
+  sendText(frame: string): void {
+    this.socket.send(frame);
+  }
+
+  /** The next message, waiting for it if need be. */
+  async next(): Promise<Record<string, unknown>> {
+    while (this.#messages.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#messages.shift() as Record<string, unknown>;
+  }
+
+  /** Code and reason with which the server closed. */
+  closed(): Promise<{ code: number; reason: string }> {
+    return this.#closed;
+  }
+}
