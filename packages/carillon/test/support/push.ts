@@ -1,0 +1,133 @@
+import { createECDH, randomBytes } from 'node:crypto';
+import { Dispatcher } from '../../src/api/dispatch.ts';
+import { pushMethods } from '../../src/api/methods/push.ts';
+import { resolveConfig } from '../../src/config/load.ts';
+import type { Outcome, ProviderName, ProviderRules, SendBatch } from '../../src/push/providers/provider.ts';
+import { webPushRules } from '../../src/push/providers/webpush/index.ts';
+import { openPush, type Push } from '../../src/push/push.ts';
+import type { SenderPool } from '../../src/push/worker/senders.ts';
+import type { Database } from '../../src/storage/database.ts';
+import { migrate } from '../../src/storage/migrate.ts';
+import { PUSH_MIGRATIONS } from '../../src/storage/migrations/push.ts';
+import { silent } from './realtime.ts';
+
+const ORIGIN = 'https://updates.push.services.mozilla.com';
+
+/** A subscription as a browser gives it; the same name gives the same endpoint. */
+export function subscription(name: string): string {
+  const browser = createECDH('prime256v1');
+  return JSON.stringify({
+    endpoint: endpointOf(name),
+    keys: { p256dh: browser.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') },
+  });
+}
+
+export function endpointOf(name: string): string {
+  return `${ORIGIN}/wpush/v2/${name}`;
+}
+
+type Answer = (endpoint: string, attempt: number) => Omit<Outcome, 'index'> | Promise<Omit<Outcome, 'index'>>;
+
+/** Senders that send nothing: they record, and answer as told. */
+export class FakeSenders implements SenderPool {
+  /** Names of the endpoints rung, in order. */
+  readonly rung: string[] = [];
+  readonly batches: SendBatch[] = [];
+  answer: Answer = () => ({ kind: 'accepted', code: 'accepted' });
+  readonly #attempts = new Map<string, number>();
+  #waiting: { count: number; resolve: () => void }[] = [];
+
+  async send(_provider: ProviderName, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
+    this.batches.push(batch);
+    await Promise.all(
+      batch.targets.map(async ({ token }, index) => {
+        const name = token.slice(token.lastIndexOf('/') + 1);
+        const attempt = (this.#attempts.get(name) ?? 0) + 1;
+        this.#attempts.set(name, attempt);
+        this.rung.push(name);
+        const outcome = await this.answer(name, attempt);
+        report({ index, ...outcome });
+        for (const { count, resolve } of this.#waiting) if (this.rung.length >= count) resolve();
+      }),
+    );
+  }
+
+  /** Resolves once so many targets have been rung in all. */
+  untilRung(count: number): Promise<void> {
+    if (this.rung.length >= count) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({ count, resolve }));
+  }
+
+  utilization() {
+    return { inFlight: 0, threads: [] };
+  }
+
+  async close(): Promise<void> {}
+}
+
+export interface PushBench {
+  readonly push: Push;
+  readonly senders: FakeSenders;
+  /** A method of the server API. */
+  call<T = Record<string, unknown>>(method: string, request: object): Promise<T>;
+  register(name: string, user: string, extra?: object): Promise<string>;
+  /** Sends to a filter, with a uid of its own unless one is given. */
+  ring(filter: object, extra?: object): Promise<string>;
+  /** Resolves when no job is left. */
+  untilIdle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Push on a database, with fake senders; workers run unless `workers` is false. */
+export async function openPushBench(
+  db: Database,
+  options: { workers?: boolean; config?: object; leaseMs?: number; senders?: FakeSenders } = {},
+): Promise<PushBench> {
+  await migrate(db, 'carillon', PUSH_MIGRATIONS);
+  const { config } = resolveConfig({
+    push_notifications: {
+      enabled: true,
+      enabled_providers: ['webpush'],
+      retry: { base_delay: '10ms', max_delay: '40ms', max_attempts: 4 },
+      ...options.config,
+      webpush: { subject: 'mailto:ops@example.com', tokens_batch_size: 100 },
+    },
+  });
+  const senders = options.senders ?? new FakeSenders();
+  const rules = new Map<ProviderName, ProviderRules>([
+    ['webpush', webPushRules(config.push_notifications.webpush)],
+  ]);
+  const push = await openPush({
+    db,
+    config: config.push_notifications,
+    senders,
+    rules,
+    logger: silent,
+    ...(options.leaseMs && { leaseMs: options.leaseMs }),
+  });
+  const dispatcher = new Dispatcher(pushMethods(push));
+  if (options.workers !== false) await push.startWorkers();
+  const call = async <T>(method: string, request: object) =>
+    (await dispatcher.dispatch(method, request)) as T;
+  return {
+    push,
+    senders,
+    call,
+    async register(name, user, extra = {}) {
+      const request = { provider: 'webpush', platform: 'web', token: subscription(name), user, ...extra };
+      return (await call<{ id: string }>('device_register', request)).id;
+    },
+    async ring(filter, extra = {}) {
+      const request = {
+        recipient: { filter },
+        notification: { webpush: { payload: { hello: 1 } } },
+        ...extra,
+      };
+      return (await call<{ uid: string }>('send_push_notification', request)).uid;
+    },
+    async untilIdle() {
+      while ((await push.depth()).size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    close: () => push.close(2_000),
+  };
+}
