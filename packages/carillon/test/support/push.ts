@@ -45,9 +45,9 @@ export class FakeSenders implements SenderPool {
         const attempt = (this.#attempts.get(name) ?? 0) + 1;
         this.#attempts.set(name, attempt);
         this.rung.push(name);
-        const outcome = await this.answer(name, attempt);
-        report({ index, ...outcome });
+        const answer = this.answer(name, attempt);
         for (const { count, resolve } of this.#waiting) if (this.rung.length >= count) resolve();
+        report({ index, ...(await answer) });
       }),
     );
   }
