@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSecrets } from 'carillon';
@@ -41,12 +41,13 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
     closers.push(database.drop);
     const dataDir = await mkdtemp(join(tmpdir(), 'stack-'));
     closers.push(() => rm(dataDir, { recursive: true, force: true }));
+    const [carillonPort, grandchatPort] = await freePorts(2);
     const env = {
       ...process.env,
       DATABASE_URL: database.url,
       CARILLON_DATA_DIR: dataDir,
-      CARILLON_PORT: String(await freePort()),
-      GRANDCHAT_PORT: String(await freePort()),
+      CARILLON_PORT: carillonPort,
+      GRANDCHAT_PORT: grandchatPort,
       CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: emulator.url,
       CARILLON_LOG_LEVEL: 'error',
     };
@@ -109,13 +110,19 @@ async function runOnce(dsn: string, sql: string): Promise<void> {
   }
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0);
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Different ones: all are held until all are found. */
+async function freePorts(count: number): Promise<string[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0));
+  const ports = [];
+  for (const server of servers) {
+    if (!server.listening) await once(server, 'listening');
+    ports.push(String((server.address() as AddressInfo).port));
+  }
+  for (const server of servers) {
+    server.close();
+    await once(server, 'close');
+  }
+  return ports;
 }
 
 async function untilHealthy(url: string): Promise<void> {
