@@ -3,6 +3,9 @@ import { addMessage, addPending, removePending, setPending } from '../store/mess
 import type { Pending } from '../store/state.ts';
 import type { Store } from '../store/store.ts';
 
+const FIRST_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 30_000;
+
 /**
  * Sends what people write, in the order in which they wrote it, one at a time per room. A message is *sending* until the
  * server has it; without a network it is *waiting* and goes out by itself later; when the server says no it has
@@ -10,10 +13,12 @@ import type { Store } from '../store/store.ts';
  */
 export class Outgoing {
   readonly #store: Store;
-  readonly #api: Api;
+  readonly #api: Pick<Api, 'send'>;
   readonly #busyRooms = new Set<number>();
+  #retryMs = FIRST_RETRY_MS;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(store: Store, api: Api) {
+  constructor(store: Store, api: Pick<Api, 'send'>) {
     this.#store = store;
     this.#api = api;
   }
@@ -38,8 +43,10 @@ export class Outgoing {
     this.#store.update((state) => removePending(state, clientId));
   }
 
-  /** The network is back. */
+  /** Another try for all that waits: the network is back, or may be. */
   resume(): void {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
     const waiting = this.#store.state.pending.filter(({ state }) => state === 'waiting');
     this.#store.update((state) =>
       waiting.reduce((next, { clientId }) => setPending(next, clientId, { state: 'sending' }), state),
@@ -66,6 +73,7 @@ export class Outgoing {
   async #sendOne({ clientId, roomId, content }: Pending): Promise<void> {
     try {
       const message = await this.#api.send(roomId, content, clientId);
+      this.#retryMs = FIRST_RETRY_MS;
       this.#store.update((state) => addMessage(state, message));
     } catch (error) {
       if (error instanceof NetworkError || (error instanceof ApiError && error.status >= 500))
@@ -84,6 +92,9 @@ export class Outgoing {
         .filter((pending) => pending.roomId === roomId && pending.state === 'sending')
         .reduce((next, { clientId }) => setPending(next, clientId, { state: 'waiting' }), state),
     );
+    // The WebSocket may never have broken: then nobody tells us that the network is back.
+    this.#retryTimer ??= setTimeout(() => this.resume(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
   }
 
   #find(clientId: string): Pending | undefined {

@@ -6,13 +6,17 @@ import type { ConnectionState } from '../store/state.ts';
 export interface RealtimeHandlers {
   readonly onState: (state: ConnectionState) => void;
   readonly onEvent: (event: ChatEvent) => void;
-  /** We are subscribed, and nothing can be missed from here on. `gap`: something may have been missed before. */
-  readonly onSubscribed: (gap: boolean) => void;
+  /** We are subscribed, and nothing can be missed from here on; unless `isWhole`, something may have been before. */
+  readonly onSubscribed: (isWhole: boolean) => void;
 }
+
+const COME_BACK_MS = 5_000;
 
 /** The WebSocket: one connection, one subscription to our personal channel. */
 export class Realtime {
   readonly #client: Centrifuge;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  #closed = false;
 
   constructor(userId: number, api: Api, handlers: RealtimeHandlers) {
     const url = new URL('/connection/websocket', location.href);
@@ -26,24 +30,40 @@ export class Realtime {
     const subscription = this.#client.newSubscription(channel, {
       getToken: () => orUnauthorized(api.subscriptionToken(channel)),
     });
-    let subscribedBefore = false;
     subscription.on('publication', ({ data }) => handlers.onEvent(data as ChatEvent));
     subscription.on('subscribed', ({ wasRecovering, recovered }) => {
       handlers.onState('connected');
-      handlers.onSubscribed(!subscribedBefore || (wasRecovering && !recovered));
-      subscribedBefore = true;
+      handlers.onSubscribed(wasRecovering && recovered);
     });
     subscription.on('subscribing', () => handlers.onState('connecting'));
-    subscription.on('unsubscribed', () => handlers.onState('disconnected'));
-    this.#client.on('disconnected', () => handlers.onState('disconnected'));
+    subscription.on('unsubscribed', () => {
+      handlers.onState('disconnected');
+      this.#comeBack(() => subscription.subscribe());
+    });
+    // The server may end a connection for good, as when it is set up anew; people are not to reload a page for it (F7).
+    this.#client.on('disconnected', () => {
+      handlers.onState('disconnected');
+      this.#comeBack(() => this.#client.connect());
+    });
     subscription.subscribe();
     this.#client.connect();
     addEventListener('online', this.#onOnline);
   }
 
   close(): void {
+    this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
     removeEventListener('online', this.#onOnline);
     this.#client.disconnect();
+  }
+
+  #comeBack(again: () => void): void {
+    if (this.#closed) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      again();
+    }, COME_BACK_MS);
+    this.#timers.add(timer);
   }
 
   /** No need to wait for the next try: the network is back. */

@@ -15,16 +15,17 @@ function OpenRoom({ roomId }: { roomId: number }) {
   const chat = useChat();
   const room = useStore((state) => state.rooms[roomId]);
   const conversation = useStore((state) => state.conversations[roomId]);
-  const connected = useStore((state) => state.roomsLoaded);
+  const isLoaded = useStore((state) => state.roomsLoaded);
+  const connection = useStore((state) => state.connection);
   const [missing, setMissing] = useState(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what could not be loaded is tried again as the connection changes
   useEffect(() => {
     let current = true;
-    // Subscribed first, loaded then: nothing falls in between (F6).
-    if (connected) chat.openRoom(roomId).then((found) => current && setMissing(!found));
+    if (isLoaded) chat.openRoom(roomId).then((found) => current && setMissing(!found));
     return () => {
       current = false;
     };
-  }, [chat, roomId, connected]);
+  }, [chat, roomId, isLoaded, connection]);
   if (missing && !room) {
     return (
       <div className="nothing">
@@ -37,7 +38,7 @@ function OpenRoom({ roomId }: { roomId: number }) {
   return (
     <section className="room" aria-label={room?.name ?? 'Room'}>
       <RoomHeader room={room} />
-      {room && conversation ? (
+      {room && conversation?.isLoaded ? (
         <MessageList room={room} conversation={conversation} />
       ) : (
         <Skeleton rows={8} kind="messages" />

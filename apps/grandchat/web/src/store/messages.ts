@@ -2,21 +2,48 @@ import type { Message } from '../api/types.ts';
 import { applyMessageToRoom } from './rooms.ts';
 import type { Conversation, Pending, State } from './state.ts';
 
-/** The newest page of a room. What was known stays only if it touches the page: a run with a gap would hide messages. */
-export function loadNewest(state: State, roomId: number, page: readonly Message[], hasOlder: boolean): State {
-  const known = state.conversations[roomId];
-  const oldest = page.at(-1)?.id ?? 0;
-  const touches = known?.messages.some(({ id }) => id >= oldest) ?? false;
-  const messages = known && touches ? union(known.messages, page) : union([], page);
-  const older =
-    known && touches && known.messages[0] && known.messages[0].id < oldest ? known.hasOlder : hasOlder;
-  return withConversation(dropSent(state, page), roomId, { messages, hasOlder: older });
+/** Its newest page is being asked for. */
+export function startLoading(state: State, roomId: number): State {
+  if (state.conversations[roomId]) return state;
+  return withConversation(state, roomId, { messages: [], hasOlder: true, isLoaded: false, gapAfter: 0 });
 }
 
-export function loadOlder(state: State, roomId: number, page: readonly Message[], hasOlder: boolean): State {
+/** Events were missed: from here on nothing that is open can be trusted to be whole. */
+export function markGaps(state: State): State {
+  const conversations = Object.entries(state.conversations).map(([id, conversation]) => [
+    id,
+    { ...conversation, gapAfter: conversation.gapAfter ?? conversation.messages.at(-1)?.id ?? 0 },
+  ]);
+  return { ...state, conversations: Object.fromEntries(conversations) };
+}
+
+/** The newest page of a room. What was known before a gap stays only if the page reaches back to it. */
+export function loadNewest(state: State, roomId: number, page: readonly Message[], hasOlder: boolean): State {
+  const known = state.conversations[roomId] ?? { messages: [], hasOlder: true, isLoaded: false, gapAfter: 0 };
+  const { gapAfter } = known;
+  const oldest = page.at(-1)?.id ?? 0;
+  const isWhole = gapAfter === undefined || oldest <= gapAfter || !hasOlder;
+  const newest = page[0]?.id ?? 0;
+  const messages = union(isWhole ? known.messages : known.messages.filter(({ id }) => id > newest), page);
+  const isLonger = (messages[0]?.id ?? 0) < oldest;
+  return withConversation(dropSent(state, page), roomId, {
+    messages,
+    hasOlder: isLonger ? known.hasOlder : hasOlder,
+    isLoaded: true,
+  });
+}
+
+/** The page before message `before`; of no use if that is no longer the oldest one known. */
+export function loadOlder(
+  state: State,
+  roomId: number,
+  before: number,
+  page: readonly Message[],
+  hasOlder: boolean,
+): State {
   const known = state.conversations[roomId];
-  if (!known) return state;
-  return withConversation(state, roomId, { messages: union(known.messages, page), hasOlder });
+  if (known?.messages[0]?.id !== before) return state;
+  return withConversation(state, roomId, { ...known, messages: union(known.messages, page), hasOlder });
 }
 
 /** A message that is new, by event or as the answer to our own POST: both may come, in any order. */

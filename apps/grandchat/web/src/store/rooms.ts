@@ -14,11 +14,18 @@ export function mergeRooms(state: State, rooms: readonly Room[]): State {
   return { ...state, rooms: merged };
 }
 
-/** A full reload: what is not in it is no longer ours. */
-export function replaceRooms(state: State, rooms: readonly Room[]): State {
-  const ids = new Set(rooms.map(({ id }) => id));
-  const kept = Object.fromEntries(Object.entries(state.rooms).filter(([id]) => ids.has(Number(id))));
-  return { ...mergeRooms({ ...state, rooms: kept }, rooms), roomsLoaded: true };
+/**
+ * A full reload: what was known when it was asked for (`before`) and is not in it is no longer ours. What came meanwhile stays.
+ */
+export function replaceRooms(state: State, rooms: readonly Room[], before: State): State {
+  const listed = new Set(rooms.map(({ id }) => id));
+  const stays = ([id]: [string, unknown]) => listed.has(Number(id)) || !before.rooms[Number(id)];
+  const kept = {
+    ...state,
+    rooms: Object.fromEntries(Object.entries(state.rooms).filter(stays)),
+    conversations: Object.fromEntries(Object.entries(state.conversations).filter(stays)),
+  };
+  return { ...mergeRooms(kept, rooms), roomsLoaded: true };
 }
 
 export function removeRoom(state: State, roomId: number, version: number): State {

@@ -13,10 +13,16 @@ export interface Pending {
   readonly reason?: string;
 }
 
-/** What is known of a room's messages: a run without gaps up to the newest, oldest first. */
+/**
+ * What is known of a room's messages, oldest first: a run without gaps up to the newest, unless `gapAfter` says otherwise.
+ * It is there from the moment that its newest page is asked for, so that what happens meanwhile has a place to go.
+ */
 export interface Conversation {
   readonly messages: readonly Message[];
   readonly hasOlder: boolean;
+  readonly isLoaded: boolean;
+  /** After this message some may be missing, until the newest page has been loaded again. */
+  readonly gapAfter?: number;
 }
 
 export interface Toast {
