@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import type { Message } from '../src/api/types.ts';
 import { dayName, shortTime } from '../src/components/times.ts';
-import { firstUnread, groupMessages } from '../src/store/grouping.ts';
-import { ann, message } from './support/shapes.ts';
+import { firstUnread, groupMessages, shownMessages } from '../src/store/grouping.ts';
+import { ann, bob, message } from './support/shapes.ts';
 
 const local = (hour: number, minute: number, day = 24) => new Date(2026, 10, day, hour, minute).toISOString();
+const group = (messages: readonly Message[], unreadId?: number) =>
+  groupMessages(shownMessages(messages, [], ann), unreadId);
 const shape = (days: ReturnType<typeof groupMessages>) =>
   days.map(({ groups }) => groups.map((group) => group.messages.map(({ id }) => id)));
 
 suite('grouping of messages', () => {
   test('one author within five minutes of the message before is one group', () => {
-    const days = groupMessages([
+    const days = group([
       message(1, { created_at: local(12, 0) }),
       message(2, { created_at: local(12, 4) }),
       message(3, { created_at: local(12, 8) }),
@@ -20,7 +23,7 @@ suite('grouping of messages', () => {
   });
 
   test('another author begins a group', () => {
-    const days = groupMessages([
+    const days = group([
       message(1, { created_at: local(12, 0) }),
       message(2, { created_at: local(12, 0), user: ann }),
       message(3, { created_at: local(12, 0) }),
@@ -29,7 +32,7 @@ suite('grouping of messages', () => {
   });
 
   test('midnight begins a day and a group', () => {
-    const days = groupMessages([
+    const days = group([
       message(1, { created_at: local(23, 59, 23) }),
       message(2, { created_at: local(0, 1) }),
     ]);
@@ -41,7 +44,7 @@ suite('grouping of messages', () => {
   });
 
   test('the unread line begins a group', () => {
-    const days = groupMessages(
+    const days = group(
       [message(1, { created_at: local(12, 0) }), message(2, { created_at: local(12, 0) })],
       2,
     );
@@ -52,6 +55,32 @@ suite('grouping of messages', () => {
     const messages = [message(1), message(2, { user: ann }), message(3), message(4)];
     assert.equal(firstUnread(messages, 1, ann.id), 3);
     assert.equal(firstUnread(messages, 4, ann.id), undefined);
+  });
+
+  test('F12: what is on its way joins our last group, and keeps its key when the server has it', () => {
+    const pending = {
+      clientId: 'a',
+      roomId: 1,
+      content: 'soon',
+      createdAt: local(12, 1),
+      state: 'sending',
+    } as const;
+    const own = message(1, { user: ann, created_at: local(12, 0) });
+    const before = groupMessages(shownMessages([own], [pending], ann));
+    assert.deepEqual(
+      before[0]?.groups.map((each) => each.messages.map(({ content }) => content)),
+      [['message 1', 'soon']],
+    );
+    const sent = message(2, { user: ann, client_id: 'a', content: 'soon', created_at: local(12, 1) });
+    const after = groupMessages(shownMessages([own, sent], [], ann));
+    const keys = (days: typeof before) => days[0]?.groups[0]?.messages.map(({ key }) => key);
+    assert.deepEqual(keys(after), keys(before));
+    const forged = message(3, { user: bob, client_id: 'a' });
+    assert.notEqual(
+      shownMessages([forged], [], ann)[0]?.key,
+      keys(after)?.[1],
+      'client ids are the authors’ own',
+    );
   });
 
   test('days are called today, yesterday, or by their date; the year only when it is another', () => {

@@ -117,10 +117,11 @@ suite('a session', () => {
     await server.answer('/api/rooms/', pageOf([room(1)]));
     realtime.onSubscribed(false);
     await server.answer('messages 1', pageOf(page(1, 3)));
-    await server.answer('messages 1', pageOf(page(1, 4)));
+    await server.answer('messages 1', pageOf(page(4, 5), 'more'));
+    assert.deepEqual(shownIds(), [4, 5], 'what is known must not touch a page from before the gap');
     await server.answer('/api/rooms/', pageOf([room(1)]));
-    await server.answer('messages 1', pageOf(page(1, 5)));
-    assert.deepEqual(shownIds(), [1, 2, 3, 4, 5]);
+    await server.answer('messages 1', pageOf(page(4, 5), 'more'));
+    assert.deepEqual(shownIds(), [4, 5]);
     assert.deepEqual(server.open(), []);
   });
 

@@ -1,7 +1,8 @@
-/** A face for a name: two of twelve colours and the initials, made here and always the same (F13). */
+/** A face for a name: two neighbouring colours and the initials, made here and always the same (F13). */
 export function Avatar({ name, seed, round = false }: { name: string; seed: number; round?: boolean }) {
-  const hue = (seed * 137.508) % 360;
-  const background = `linear-gradient(135deg, hsl(${hue} 58% 42%), hsl(${(hue + 40) % 360} 62% 32%))`;
+  // The golden angle keeps neighbours apart; people and rooms of one number differ, too. White is legible on this lightness.
+  const hue = (seed * 137.508 + (round ? 200 : 0)) % 360;
+  const background = `linear-gradient(135deg, oklch(0.55 0.15 ${hue}), oklch(0.45 0.13 ${hue + 40}))`;
   return (
     <span className={round ? 'avatar round' : 'avatar'} style={{ background }} aria-hidden="true">
       {initials(name)}

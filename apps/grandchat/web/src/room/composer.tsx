@@ -1,4 +1,5 @@
 import { type KeyboardEvent, lazy, Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { useChat } from '../app/context.ts';
 import { SendIcon, SmileIcon } from '../components/icons.tsx';
 import { drafts } from './drafts.ts';
@@ -23,8 +24,9 @@ export function Composer({ roomId, disabled }: { roomId: number; disabled: boole
     element.style.height = `${Math.min(element.scrollHeight, MAX_HEIGHT_PX)}px`;
   }, [text]);
   useEffect(() => {
-    if (matchMedia('(hover: hover)').matches) ref.current?.focus();
-  }, []);
+    // On a phone the focus would bring up the keyboard.
+    if (!disabled && matchMedia('(hover: hover)').matches) ref.current?.focus();
+  }, [disabled]);
 
   function write(value: string): void {
     setText(value);
@@ -44,8 +46,14 @@ export function Composer({ roomId, disabled }: { roomId: number; disabled: boole
     }
   }
   function insert(emoji: string): void {
-    const at = ref.current?.selectionStart ?? text.length;
-    write(text.slice(0, at) + emoji + text.slice(ref.current?.selectionEnd ?? at));
+    const element = ref.current;
+    const at = element?.selectionStart ?? text.length;
+    const changed = text.slice(0, at) + emoji + text.slice(element?.selectionEnd ?? at);
+    flushSync(() => write(changed));
+    element?.setSelectionRange(at + emoji.length, at + emoji.length);
+    closePicker();
+  }
+  function closePicker(): void {
     setPicking(false);
     ref.current?.focus();
   }
@@ -60,7 +68,7 @@ export function Composer({ roomId, disabled }: { roomId: number; disabled: boole
     >
       {picking && (
         <Suspense>
-          <EmojiPicker onPick={insert} onClose={() => setPicking(false)} />
+          <EmojiPicker onPick={insert} onClose={closePicker} />
         </Suspense>
       )}
       <button

@@ -1,11 +1,10 @@
-import { memo } from 'react';
 import { Avatar } from '../components/avatar.tsx';
-import { Linkified } from '../components/linkified.tsx';
 import { clock, fullTime } from '../components/times.ts';
 import type { MessageGroup } from '../store/grouping.ts';
+import { MessageBubble } from './message-bubble.tsx';
 
 /** Messages of one author in a row: one name, one face, one time. */
-export const Group = memo(function Group({ group, isOwn }: { group: MessageGroup; isOwn: boolean }) {
+export function Group({ group, isOwn }: { group: MessageGroup; isOwn: boolean }) {
   const { author, messages } = group;
   const first = messages[0]?.created_at ?? '';
   return (
@@ -18,24 +17,10 @@ export const Group = memo(function Group({ group, isOwn }: { group: MessageGroup
             {clock(first)}
           </time>
         </header>
-        {messages.map(({ id, content, created_at }) => (
-          <p
-            key={id}
-            className={isEmojiOnly(content) ? 'bubble emoji-only' : 'bubble'}
-            data-testid={`message-${id}`}
-            title={fullTime(created_at)}
-          >
-            <Linkified text={content} />
-          </p>
+        {messages.map((message) => (
+          <MessageBubble key={message.key} message={message} />
         ))}
       </div>
     </article>
-  );
-});
-
-function isEmojiOnly(content: string): boolean {
-  return (
-    content.length <= 24 &&
-    /^(\p{Extended_Pictographic}|\p{Emoji_Modifier}|\u200d|\ufe0f|\s)+$/u.test(content)
   );
 }

@@ -1,44 +1,46 @@
-import { type ReactNode, useEffect, useMemo, useRef, useState } from 'react';
+import { Fragment, useMemo, useState } from 'react';
 import type { Room } from '../api/types.ts';
 import { useChat, useStore } from '../app/context.ts';
 import { DownIcon } from '../components/icons.tsx';
 import { dayName } from '../components/times.ts';
-import { firstUnread, groupMessages } from '../store/grouping.ts';
+import { firstUnread, groupMessages, shownMessages } from '../store/grouping.ts';
 import type { Conversation } from '../store/state.ts';
+import { Announcer } from './announcer.tsx';
 import { Group } from './message-group.tsx';
-import { PendingMessages } from './pending-messages.tsx';
 import { useMessageScroll } from './use-message-scroll.ts';
+import { useReading, useUnreadLine } from './use-reading.ts';
 
 export function MessageList({ room, conversation }: { room: Room; conversation: Conversation }) {
   const chat = useChat();
-  const ownId = useStore((state) => state.user?.id);
+  const me = useStore((state) => state.user);
   const pending = useStore((state) => state.pending);
   const { messages, hasOlder } = conversation;
-  // Where we had read to when the room was opened: the line stays there while we are in the room.
-  const [readAtOpen] = useState(room.last_read_id);
-  const hadUnread = useRef(room.unread_count > 0).current;
-  const unreadId = hadUnread ? firstUnread(messages, readAtOpen, ownId) : undefined;
-  const days = useMemo(() => groupMessages(messages, unreadId), [messages, unreadId]);
+  const [atBottom, setAtBottom] = useState(false);
+  const line = useUnreadLine(room, atBottom, me?.id);
+  const unreadId = line === undefined ? undefined : firstUnread(messages, line, me?.id);
   const own = useMemo(() => pending.filter(({ roomId }) => roomId === room.id), [pending, room.id]);
+  const days = useMemo(
+    () => groupMessages(shownMessages(messages, own, me), unreadId),
+    [messages, own, me, unreadId],
+  );
   const newest = messages.at(-1);
   const scroll = useMessageScroll({
     oldestId: messages[0]?.id,
     newestId: newest?.id,
     pendingCount: own.length,
-    newestIsOwn: newest?.user.id === ownId,
+    newestIsOwn: newest?.user.id === me?.id,
     unreadId,
+    onAtBottom: setAtBottom,
     onNearTop: () => void (hasOlder && chat.loadOlder(room.id)),
   });
-  useReading(room, scroll.atBottom);
+  useReading(room, atBottom);
 
-  let line: ReactNode;
   return (
     <div className="messages-frame">
-      <div
+      <section
         className="messages"
         ref={scroll.ref}
         onScroll={scroll.onScroll}
-        role="log"
         aria-label={`Messages in ${room.name}`}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         tabIndex={0}
@@ -53,24 +55,21 @@ export function MessageList({ room, conversation }: { room: Room; conversation: 
             <h2 className="day-line">
               <time dateTime={key}>{dayName(date)}</time>
             </h2>
-            {groups.map((group) => {
-              line = group.messages[0]?.id === unreadId && (
-                <div className="unread-line" data-unread>
-                  <span>New</span>
-                </div>
-              );
-              return (
-                <div key={group.key}>
-                  {line}
-                  <Group group={group} isOwn={group.author.id === ownId} />
-                </div>
-              );
-            })}
+            {groups.map((group) => (
+              <Fragment key={group.key}>
+                {group.messages[0]?.id === unreadId && (
+                  <div className="unread-line" data-unread>
+                    <span>New</span>
+                  </div>
+                )}
+                <Group group={group} isOwn={group.author.id === me?.id} />
+              </Fragment>
+            ))}
           </section>
         ))}
-        <PendingMessages pending={own} />
-      </div>
-      {!scroll.atBottom && (
+      </section>
+      <Announcer room={room} ownId={me?.id} />
+      {!atBottom && (
         <button type="button" className="jump" onClick={scroll.jump}>
           <DownIcon />
           {room.unread_count > 0 ? `${room.unread_count} new` : 'Latest'}
@@ -78,24 +77,4 @@ export function MessageList({ room, conversation }: { room: Room; conversation: 
       )}
     </div>
   );
-}
-
-/** A room is read when its end is before somebody's eyes. */
-function useReading(room: Room, atBottom: boolean): void {
-  const chat = useChat();
-  const { id, unread_count: unread } = room;
-  const newestId = room.last_message?.id;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each new message is to be read anew
-  useEffect(() => {
-    const look = () => {
-      if (atBottom && document.visibilityState === 'visible' && document.hasFocus()) void chat.markRead(id);
-    };
-    look();
-    addEventListener('focus', look);
-    document.addEventListener('visibilitychange', look);
-    return () => {
-      removeEventListener('focus', look);
-      document.removeEventListener('visibilitychange', look);
-    };
-  }, [chat, id, atBottom, newestId, unread]);
 }

@@ -1,4 +1,4 @@
-import { type RefObject, useLayoutEffect, useRef, useState } from 'react';
+import { type RefObject, useLayoutEffect, useRef } from 'react';
 
 /** This near to the end counts as being there. */
 const BOTTOM_PX = 60;
@@ -11,12 +11,13 @@ export interface MessageScrollOptions {
   readonly pendingCount: number;
   readonly newestIsOwn: boolean;
   readonly unreadId: number | undefined;
+  /** Told at every look, the first one before anything is painted. */
+  readonly onAtBottom: (atBottom: boolean) => void;
   readonly onNearTop: () => void;
 }
 
 export interface MessageScroll {
-  readonly ref: RefObject<HTMLDivElement | null>;
-  readonly atBottom: boolean;
+  readonly ref: RefObject<HTMLElement | null>;
   readonly onScroll: () => void;
   /** To the newest message. */
   readonly jump: () => void;
@@ -27,15 +28,14 @@ export interface MessageScroll {
  * unread line when the room is opened; our own new message always shows.
  */
 export function useMessageScroll(options: MessageScrollOptions): MessageScroll {
-  const { oldestId, newestId, pendingCount, newestIsOwn, unreadId, onNearTop } = options;
-  const ref = useRef<HTMLDivElement>(null);
-  const [atBottom, setAtBottom] = useState(true);
+  const { oldestId, newestId, pendingCount, newestIsOwn, unreadId, onAtBottom, onNearTop } = options;
+  const ref = useRef<HTMLElement>(null);
   const before = useRef({ oldestId, newestId, pendingCount, height: 0, stick: true, opened: false });
 
-  function look(element: HTMLDivElement): void {
+  function look(element: HTMLElement): void {
     const fromBottom = element.scrollHeight - element.scrollTop - element.clientHeight;
     before.current.stick = fromBottom < BOTTOM_PX;
-    setAtBottom(fromBottom < BOTTOM_PX);
+    onAtBottom(fromBottom < BOTTOM_PX);
     if (element.scrollTop < TOP_PX) onNearTop();
   }
 
@@ -73,7 +73,6 @@ export function useMessageScroll(options: MessageScrollOptions): MessageScroll {
 
   return {
     ref,
-    atBottom,
     onScroll: () => ref.current && look(ref.current),
     jump: () => {
       before.current.stick = true;
@@ -82,7 +81,7 @@ export function useMessageScroll(options: MessageScrollOptions): MessageScroll {
   };
 }
 
-function open(element: HTMLDivElement, unreadId: number | undefined): void {
+function open(element: HTMLElement, unreadId: number | undefined): void {
   const line = unreadId === undefined ? null : element.querySelector<HTMLElement>('[data-unread]');
   element.scrollTop = element.scrollHeight;
   if (line && line.offsetTop < element.scrollTop) element.scrollTop = Math.max(0, line.offsetTop - 80);

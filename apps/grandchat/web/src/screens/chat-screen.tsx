@@ -48,7 +48,6 @@ export function ChatScreen() {
             </button>
           </div>
         </header>
-        <ConnectionPill />
         <RoomList />
         <Link
           to="/search"
@@ -62,6 +61,7 @@ export function ChatScreen() {
       <main className="pane">
         <Outlet />
       </main>
+      <ConnectionPill />
       {open === 'create' && <CreateRoomDialog onClose={() => setOpen('none')} />}
       {open === 'switch' && <RoomSwitcher onClose={() => setOpen('none')} />}
     </div>

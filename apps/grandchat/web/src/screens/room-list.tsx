@@ -1,10 +1,11 @@
-import { type KeyboardEvent, useMemo } from 'react';
+import { useMemo } from 'react';
 import { NavLink } from 'react-router';
 import type { Room } from '../api/types.ts';
 import { useStore } from '../app/context.ts';
 import { Avatar } from '../components/avatar.tsx';
 import { Skeleton } from '../components/skeleton.tsx';
 import { fullTime, shortTime } from '../components/times.ts';
+import { walk } from '../components/walk.ts';
 import { sortedRooms } from '../store/rooms.ts';
 
 /** My rooms, newest first; arrow keys walk through them. */
@@ -14,7 +15,7 @@ export function RoomList() {
   const sorted = useMemo(() => sortedRooms({ rooms } as Parameters<typeof sortedRooms>[0]), [rooms]);
   if (!loaded && sorted.length === 0) return <Skeleton rows={7} kind="rooms" />;
   return (
-    <ul className="room-list" data-testid="room-list" onKeyDown={walk}>
+    <ul className="room-list" data-testid="room-list" onKeyDown={(event) => walk(event, 'a')}>
       {sorted.map((room) => (
         <RoomItem key={room.id} room={room} />
       ))}
@@ -60,13 +61,4 @@ function RoomItem({ room }: { room: Room }) {
       </NavLink>
     </li>
   );
-}
-
-function walk(event: KeyboardEvent<HTMLElement>): void {
-  const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
-  if (step === 0) return;
-  const links = [...event.currentTarget.querySelectorAll('a')];
-  const at = links.indexOf(document.activeElement as HTMLAnchorElement);
-  links[at + step]?.focus();
-  event.preventDefault();
 }

@@ -3,6 +3,7 @@ import { useNavigate } from 'react-router';
 import { useStore } from '../app/context.ts';
 import { Avatar } from '../components/avatar.tsx';
 import { Dialog } from '../components/dialog.tsx';
+import { walk } from '../components/walk.ts';
 import { sortedRooms } from '../store/rooms.ts';
 
 const SHOWN = 8;
@@ -27,7 +28,7 @@ export function RoomSwitcher({ onClose }: { onClose: () => void }) {
   }
   return (
     <Dialog title="Go to room" onClose={onClose}>
-      <form onSubmit={submit}>
+      <form onSubmit={submit} onKeyDown={(event) => walk(event, 'input, .switcher button')}>
         <input
           type="search"
           aria-label="Name of the room"

@@ -1,10 +1,22 @@
-import type { Message } from '../api/types.ts';
+import type { Message, User } from '../api/types.ts';
+import type { Pending } from './state.ts';
+
+/** A message as it is shown: the server's, or one of ours on its way there. */
+export interface Shown {
+  /** The same before and after the server has it, so that nothing jumps when it does. */
+  readonly key: string;
+  readonly id: number;
+  readonly content: string;
+  readonly user: User;
+  readonly created_at: string;
+  readonly pending?: Pending;
+}
 
 /** Messages of one author in close succession, shown under one name. */
 export interface MessageGroup {
-  readonly key: number;
-  readonly author: Message['user'];
-  readonly messages: readonly Message[];
+  readonly key: string;
+  readonly author: User;
+  readonly messages: readonly Shown[];
 }
 
 /** A day's groups. */
@@ -17,17 +29,42 @@ export interface Day {
 
 const GROUP_GAP_MS = 5 * 60_000;
 
+/** The server's messages, then our own that it does not have yet. */
+export function shownMessages(
+  messages: readonly Message[],
+  pending: readonly Pending[],
+  me: User | null | undefined,
+): Shown[] {
+  const sent = messages.map(({ id, content, user, client_id, created_at }) => ({
+    key: client_id ? `${user.id} ${client_id}` : String(id),
+    id,
+    content,
+    user,
+    created_at,
+  }));
+  if (!me) return sent;
+  const onTheWay = pending.map((each) => ({
+    key: `${me.id} ${each.clientId}`,
+    id: Number.POSITIVE_INFINITY,
+    content: each.content,
+    user: me,
+    created_at: each.createdAt,
+    pending: each,
+  }));
+  return [...sent, ...onTheWay];
+}
+
 /**
  * Groups messages (oldest first) by local day, author and time. A group also ends before `unreadId`, where the unread line is
  * drawn.
  */
-export function groupMessages(messages: readonly Message[], unreadId?: number): Day[] {
+export function groupMessages(messages: readonly Shown[], unreadId?: number): Day[] {
   const days: {
     key: string;
     date: Date;
-    groups: { key: number; author: Message['user']; messages: Message[] }[];
+    groups: { key: string; author: User; messages: Shown[] }[];
   }[] = [];
-  let previous: Message | undefined;
+  let previous: Shown | undefined;
   for (const message of messages) {
     const date = new Date(message.created_at);
     const key = dayKey(date);
@@ -44,7 +81,7 @@ export function groupMessages(messages: readonly Message[], unreadId?: number): 
       date.getTime() - new Date(previous.created_at).getTime() < GROUP_GAP_MS &&
       message.id !== unreadId;
     if (group && continues) group.messages.push(message);
-    else day.groups.push({ key: message.id, author: message.user, messages: [message] });
+    else day.groups.push({ key: message.key, author: message.user, messages: [message] });
     previous = message;
   }
   return days;
