@@ -10,10 +10,17 @@ export class Person {
   readonly #cookies = new Map<string, string>();
   #csrf = '';
 
-  private constructor(origin: string, username: string) {
+  private constructor(origin: string, username: string, password = `password of ${username}`) {
     this.#origin = origin;
     this.username = username;
-    this.password = `password of ${username}`;
+    this.password = password;
+  }
+
+  /** Somebody who has an account. */
+  static async logIn(origin: string, username: string, password: string): Promise<Person> {
+    const person = new Person(origin, username, password);
+    await person.logInAgain();
+    return person;
   }
 
   static async signUp(origin: string, username: string): Promise<Person> {
@@ -22,6 +29,12 @@ export class Person {
     const { id } = await person.post<{ id: number }>('/api/signup/', { username, password: person.password });
     person.id = id;
     return person;
+  }
+
+  async logInAgain(): Promise<void> {
+    const { username, password } = this;
+    await this.#request('GET', '/api/csrf/');
+    this.id = (await this.post<{ id: number }>('/api/login/', { username, password })).id;
   }
 
   async createRoom(name: string): Promise<number> {
@@ -52,8 +65,8 @@ export class Person {
   }
 
   /** The official client, subscribed to this person's own channel once `connect` is called on it. */
-  realtime(): { client: Centrifuge; subscription: Subscription } {
-    const client = new Centrifuge(`${this.#origin.replace('http', 'ws')}/connection/websocket`, {
+  realtime(origin = this.#origin): { client: Centrifuge; subscription: Subscription } {
+    const client = new Centrifuge(`${origin.replace('http', 'ws')}/connection/websocket`, {
       websocket: WebSocket,
       minReconnectDelay: 20,
       maxReconnectDelay: 200,

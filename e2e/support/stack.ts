@@ -89,7 +89,7 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
   }
 }
 
-async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+export async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
   const admin = process.env.TEST_DATABASE_URL;
   if (!admin)
     throw new Error('TEST_DATABASE_URL is not set: run the tests by `npm test`, which starts PostgreSQL');

@@ -48,6 +48,8 @@ export function carillonEnvironment(settings: StartSettings, env: NodeJS.Process
   ]);
   return {
     CARILLON_CLIENT_ALLOWED_ORIGINS: [...origins].join(','),
+    // In a terminal of somebody who tries it out, every push would be a line of JSON.
+    CARILLON_LOG_LEVEL: 'warn',
     ...env,
     CARILLON_DATA_DIR: settings.dataDir,
     CARILLON_HTTP_SERVER_PORT: String(settings.carillonPort),
