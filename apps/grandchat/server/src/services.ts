@@ -13,6 +13,8 @@ export interface Limits {
   /** In five minutes. */
   readonly loginsPerUser: number;
   readonly messagesPerMinute: number;
+  /** Of any kind, by one browser. */
+  readonly requestsPerMinute: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -20,6 +22,7 @@ export const DEFAULT_LIMITS: Limits = {
   loginsPerAddress: 30,
   loginsPerUser: 20,
   messagesPerMinute: 120,
+  requestsPerMinute: 1_200,
 };
 
 /** What the front end needs to know of this server. */
@@ -50,6 +53,7 @@ export function limitsFromEnvironment(env: NodeJS.ProcessEnv): Partial<Limits> {
     GRANDCHAT_SIGNUPS_PER_MINUTE: 'signupsPerAddress',
     GRANDCHAT_LOGINS_PER_MINUTE: 'loginsPerAddress',
     GRANDCHAT_MESSAGES_PER_MINUTE: 'messagesPerMinute',
+    GRANDCHAT_REQUESTS_PER_MINUTE: 'requestsPerMinute',
   } as const;
   return Object.fromEntries(
     Object.entries(variables).flatMap(([name, limit]) => {

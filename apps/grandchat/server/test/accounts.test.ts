@@ -351,3 +351,15 @@ test('B12: tries to log in and to sign up are limited, and the answer says how l
   await bench.close();
   await database.drop();
 });
+
+test('requests of any kind are limited per browser, and pages are not', async () => {
+  const database = await memoryDatabase();
+  const bench = await startBench(database.db, { requestsPerMinute: 5 });
+  const person = await bench.person('busy');
+  const statuses = [];
+  for (let n = 0; n < 6; n++) statuses.push((await person.get('/api/me/')).status);
+  assert.deepEqual(statuses, [200, 200, 200, 200, 200, 429]);
+  assert.equal((await person.get('/nowhere')).status, 404);
+  await bench.close();
+  await database.drop();
+});

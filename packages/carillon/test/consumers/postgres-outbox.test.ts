@@ -6,7 +6,7 @@ import { ApiError } from '../../src/errors.ts';
 import type { Logger } from '../../src/logger.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { openDatabase } from '../../src/storage/open.ts';
-import { eachDatabase, postgresDatabase, type TestDatabase } from '../support/database.ts';
+import { eachDatabase, postgresDatabase, type TestDatabase, withoutPostgres } from '../support/database.ts';
 
 const TABLE = `CREATE TABLE outbox (id bigserial PRIMARY KEY, method text NOT NULL, payload jsonb NOT NULL,
   partition bigint NOT NULL DEFAULT 0, created_at timestamptz DEFAULT now());
@@ -192,7 +192,9 @@ eachDatabase('the outbox consumer', (open) => {
   });
 });
 
-test('two servers share an outbox: each row once, in order, and one may die', async () => {
+test('two servers share an outbox: each row once, in order, and one may die', {
+  skip: withoutPostgres,
+}, async () => {
   const { db, dsn, drop } = await postgresDatabase();
   await db.exec(TABLE);
   const second = await openDatabase({ dsn });
@@ -224,7 +226,7 @@ test('two servers share an outbox: each row once, in order, and one may die', as
   await drop();
 });
 
-test('a LISTEN connection that was cut is mended, and rows go on', async () => {
+test('a LISTEN connection that was cut is mended, and rows go on', { skip: withoutPostgres }, async () => {
   const { db, drop } = await postgresDatabase();
   await db.exec(TABLE);
   const bench = new Bench(db);

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { memoryDatabase, postgresDatabase } from '../support/database.ts';
+import { memoryDatabase, postgresDatabase, withoutPostgres } from '../support/database.ts';
 import { openPushBench } from '../support/push.ts';
 
 const CHILD = new URL('../support/push-child.ts', import.meta.url).pathname;
 const LEASE_MS = 600;
 
-test('a worker killed in the middle of a batch hands over, and only calls without a noted answer repeat', async () => {
+test('a worker killed in the middle of a batch hands over, and only calls without a noted answer repeat', {
+  skip: withoutPostgres,
+}, async () => {
   const { db, dsn, drop } = await postgresDatabase();
   const bench = await openPushBench(db, { workers: false, leaseMs: LEASE_MS });
   const child = spawn(process.execPath, [CHILD], {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { migrate } from '../../src/storage/migrate.ts';
 import { openDatabase } from '../../src/storage/open.ts';
-import { eachDatabase, postgresDatabase, type TestDatabase } from '../support/database.ts';
+import { eachDatabase, postgresDatabase, type TestDatabase, withoutPostgres } from '../support/database.ts';
 
 eachDatabase('the database', (open) => {
   let shared: Promise<TestDatabase> | undefined;
@@ -85,7 +85,7 @@ eachDatabase('the database', (open) => {
   });
 });
 
-test('a LISTEN connection that was cut comes back and says so', async () => {
+test('a LISTEN connection that was cut comes back and says so', { skip: withoutPostgres }, async () => {
   const { db, drop } = await postgresDatabase();
   try {
     let wake: (payload: string | undefined) => void = () => {};
@@ -108,7 +108,9 @@ test('a LISTEN connection that was cut comes back and says so', async () => {
   }
 });
 
-test('a transaction whose connection is cut rejects and the pool goes on', async () => {
+test('a transaction whose connection is cut rejects and the pool goes on', {
+  skip: withoutPostgres,
+}, async () => {
   const { db, drop } = await postgresDatabase();
   try {
     await assert.rejects(

@@ -6,6 +6,7 @@ import { roomRoutes } from '../routes/rooms.ts';
 import type { Services } from '../services.ts';
 import { HttpError } from './errors.ts';
 import { serveFrontEnd } from './front-end.ts';
+import { sessionOrAddress } from './limits.ts';
 
 const BODY_LIMIT = 64 * 1024;
 
@@ -34,7 +35,10 @@ export async function createApp({
   });
   await app.register(cookie);
   await app.register(rateLimit, {
-    global: false,
+    max: services.limits.requestsPerMinute,
+    timeWindow: 60_000,
+    keyGenerator: sessionOrAddress,
+    allowList: (request) => !request.url.startsWith('/api/'),
     errorResponseBuilder: (_request, { ttl }) =>
       new HttpError(429, `too many requests: try again in ${Math.ceil(ttl / 1000)} s`),
   });

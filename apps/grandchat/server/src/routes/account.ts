@@ -8,7 +8,9 @@ import type { Services } from '../services.ts';
 export function accountRoutes(app: FastifyInstance, services: Services): void {
   const { guard, db, sessions, devices, settings, tokens, limits } = services;
   const minute = 60_000;
-  const byAddress = (max: number) => ({ config: { rateLimit: { max, timeWindow: minute } } });
+  const byAddress = (max: number) => ({
+    config: { rateLimit: { max, timeWindow: minute, keyGenerator: (request: FastifyRequest) => request.ip } },
+  });
   const loginLimit = app.createRateLimit({
     max: limits.loginsPerUser,
     timeWindow: 5 * minute,

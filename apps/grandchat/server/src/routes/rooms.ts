@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { SessionUser } from '../accounts/sessions.ts';
+import { sessionOrAddress } from '../http/limits.ts';
 import { numberedPage, PAGE_SIZE, pageNumber, pathId, queryNumber } from '../http/page.ts';
 import { AlreadyMemberError } from '../rooms/rooms.ts';
 import type { Services } from '../services.ts';
@@ -67,7 +68,9 @@ export function roomRoutes(app: FastifyInstance, { guard, rooms, messages, limit
   app.post<RoomRequest>(
     '/api/rooms/:id/messages/',
     {
-      config: { rateLimit: { max: limits.messagesPerMinute, timeWindow: 60_000, keyGenerator: sessionKey } },
+      config: {
+        rateLimit: { max: limits.messagesPerMinute, timeWindow: 60_000, keyGenerator: sessionOrAddress },
+      },
     },
     async (request, reply) => {
       const user = await writer(request);
@@ -91,9 +94,4 @@ export function roomRoutes(app: FastifyInstance, { guard, rooms, messages, limit
     guard.requireCsrf(request);
     return user;
   }
-}
-
-/** Messages are counted per browser; who has no session is turned away anyway. */
-function sessionKey(request: FastifyRequest): string {
-  return request.cookies.sessionid ?? request.ip;
 }
