@@ -5,6 +5,7 @@ import { ChatScreen } from '../screens/chat-screen.tsx';
 import { Discover } from '../screens/discover.tsx';
 import { LoginScreen } from '../screens/login-screen.tsx';
 import { NothingSelected } from '../screens/nothing-selected.tsx';
+import { Splash } from '../screens/splash.tsx';
 import { useStore } from './context.ts';
 import { useServiceWorkerMessages, useUnreadTitle } from './effects.ts';
 
@@ -15,7 +16,7 @@ export function App() {
   return (
     <>
       {user === null && <LoginScreen />}
-      {user === undefined && <output className="splash" aria-label="Loading" />}
+      {user === undefined && <Splash />}
       {user && (
         <Routes>
           <Route element={<ChatScreen />}>

@@ -2,6 +2,7 @@ import { Api, ApiError, type SignedIn } from '../api/api.ts';
 import type { Room } from '../api/types.ts';
 import { Notifications } from '../push/notifications.ts';
 import { Realtime } from '../realtime/realtime.ts';
+import { drafts } from '../room/drafts.ts';
 import { mergeRooms, removeRoom } from '../store/rooms.ts';
 import { INITIAL_STATE } from '../store/state.ts';
 import { Store } from '../store/store.ts';
@@ -52,6 +53,7 @@ export class Chat {
       }
     }
     await this.notifications.stop();
+    drafts.clear();
     this.#leaveSession();
     this.#otherTabs.postMessage('signed out');
   }
@@ -110,9 +112,11 @@ export class Chat {
     await this.#session?.fetchRoom(roomId);
   }
 
-  async leave(roomId: number): Promise<void> {
+  /** @returns how many members are left */
+  async leave(roomId: number): Promise<number> {
     const { room } = await this.api.leave(roomId);
     this.store.update((state) => removeRoom(state, roomId, room.version));
+    return room.member_count;
   }
 
   #enter({ settings, ...user }: SignedIn): void {
@@ -131,6 +135,7 @@ export class Chat {
 
   /** Nobody is signed in any more: this browser is to ring for nobody (P17). */
   async #signedOut(): Promise<void> {
+    drafts.clear();
     this.#leaveSession();
     await this.notifications.stop();
   }

@@ -39,8 +39,16 @@ export function BellDialog({ onClose }: { onClose: () => void }) {
             <p className="muted">Then come back to this bell.</p>
           </>
         )}
-        {!isOn && (support.state === 'unsupported' || support.state === 'needs-install') && (
-          <p>{support.reason}</p>
+        {!isOn && support.state === 'unsupported' && <p>{support.reason}</p>}
+        {!isOn && support.state === 'needs-install' && (
+          <>
+            <p>On iPhone and iPad, notifications reach apps on the Home Screen. It takes a moment:</p>
+            <ol className="reasons">
+              <li>Tap Share, the square with an arrow.</li>
+              <li>Choose “Add to Home Screen”.</li>
+              <li>Open GrandChat from there, and press this bell again.</li>
+            </ol>
+          </>
         )}
         {problem && (
           <p className="problem" role="alert">

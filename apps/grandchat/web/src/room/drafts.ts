@@ -15,4 +15,6 @@ export const drafts = {
     const { [roomId]: _, ...rest } = read();
     sessionStorage.setItem(KEY, JSON.stringify(text ? { ...rest, [roomId]: text } : rest));
   },
+  /** At logout: they are nobody else's business. */
+  clear: (): void => sessionStorage.removeItem(KEY),
 };

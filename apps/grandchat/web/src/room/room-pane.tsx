@@ -31,7 +31,10 @@ function OpenRoom({ roomId }: { roomId: number }) {
       <div className="nothing">
         <h1>Not a room of yours</h1>
         <p className="muted">It does not exist, or you are not a member of it.</p>
-        <Link to="/search">Discover rooms</Link>
+        <p className="nothing-links">
+          <Link to="/search">Discover rooms</Link>
+          <Link to="/">My rooms</Link>
+        </p>
       </div>
     );
   }

@@ -28,18 +28,37 @@ export interface MessageScroll {
  * unread line when the room is opened; our own new message always shows.
  */
 export function useMessageScroll(options: MessageScrollOptions): MessageScroll {
-  const { oldestId, newestId, pendingCount, newestIsOwn, unreadId, onAtBottom, onNearTop } = options;
+  const { oldestId, newestId, pendingCount, newestIsOwn, unreadId } = options;
   const ref = useRef<HTMLElement>(null);
-  const before = useRef({ oldestId, newestId, pendingCount, height: 0, stick: true, opened: false });
+  const newest = useRef(options);
+  const before = useRef({
+    oldestId,
+    newestId,
+    pendingCount,
+    height: 0,
+    width: 0,
+    frame: 0,
+    stick: true,
+    opened: false,
+  });
 
+  /** Where the eye is now. Touches nothing but refs, so that an old one does as well as a new one. */
   function look(element: HTMLElement): void {
     const fromBottom = element.scrollHeight - element.scrollTop - element.clientHeight;
-    before.current.stick = fromBottom < BOTTOM_PX;
-    onAtBottom(fromBottom < BOTTOM_PX);
-    if (element.scrollTop < TOP_PX) onNearTop();
+    const stick = fromBottom < BOTTOM_PX;
+    before.current = {
+      ...before.current,
+      stick,
+      height: element.scrollHeight,
+      width: element.clientWidth,
+      frame: element.clientHeight,
+    };
+    newest.current.onAtBottom(stick);
+    if (element.scrollTop < TOP_PX) newest.current.onNearTop();
   }
 
   useLayoutEffect(() => {
+    newest.current = options;
     const element = ref.current;
     if (!element) return;
     const last = before.current;
@@ -49,31 +68,34 @@ export function useMessageScroll(options: MessageScrollOptions): MessageScroll {
     if (!last.opened) open(element, unreadId);
     else if (grewOnTop) element.scrollTop += element.scrollHeight - last.height;
     else if (last.stick || wrote) element.scrollTop = element.scrollHeight;
-    before.current = {
-      ...last,
-      oldestId,
-      newestId,
-      pendingCount,
-      height: element.scrollHeight,
-      opened: true,
-    };
+    before.current = { ...last, oldestId, newestId, pendingCount, opened: true };
     look(element);
   });
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: look touches nothing but refs
   useLayoutEffect(() => {
     const element = ref.current;
     if (!element) return;
-    // A growing composer or an on-screen keyboard takes height away: the end stays in sight.
+    // A growing composer, an on-screen keyboard, a turned phone: the end stays in sight.
     const observer = new ResizeObserver(() => {
       if (before.current.stick) element.scrollTop = element.scrollHeight;
+      look(element);
     });
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
 
+  function onScroll(): void {
+    const element = ref.current;
+    if (!element) return;
+    // Nobody has scrolled, the frame has changed: the observer comes next, and must still know whether we were at the end.
+    const { width, frame } = before.current;
+    if (element.clientWidth === width && element.clientHeight === frame) look(element);
+  }
+
   return {
     ref,
-    onScroll: () => ref.current && look(ref.current),
+    onScroll,
     jump: () => {
       before.current.stick = true;
       ref.current?.scrollTo({ top: ref.current.scrollHeight, behavior: smooth() });

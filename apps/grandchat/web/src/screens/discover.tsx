@@ -38,8 +38,17 @@ export function Discover() {
 
   async function loadMore() {
     if (!page?.next) return;
-    const more = await chat.api.search(query, page.next);
-    setPage({ ...more, results: [...page.results, ...more.results] });
+    try {
+      const more = await chat.api.search(query, page.next);
+      setPage({ ...more, results: [...page.results, ...more.results] });
+    } catch (error) {
+      chat.toast((error as Error).message);
+    }
+  }
+
+  function recount(roomId: number, member_count: number): void {
+    const recounted = (room: FoundRoom) => (room.id === roomId ? { ...room, member_count } : room);
+    setPage((now) => now && { ...now, results: now.results.map(recounted) });
   }
 
   return (
@@ -72,6 +81,7 @@ export function Discover() {
                 room={room}
                 isMember={mine[room.id] !== undefined}
                 memberCount={mine[room.id]?.member_count ?? room.member_count}
+                onLeft={(count) => recount(room.id, count)}
               />
             ))}
           </ul>
@@ -91,17 +101,20 @@ function FoundItem({
   room,
   isMember,
   memberCount,
+  onLeft,
 }: {
   room: FoundRoom;
   isMember: boolean;
   memberCount: number;
+  onLeft: (memberCount: number) => void;
 }) {
   const chat = useChat();
   const [busy, setBusy] = useState(false);
   async function change() {
     setBusy(true);
     try {
-      await (isMember ? chat.leave(room.id) : chat.join(room.id));
+      if (isMember) onLeft(await chat.leave(room.id));
+      else await chat.join(room.id);
     } catch (error) {
       chat.toast((error as Error).message);
     }

@@ -22,7 +22,9 @@ export function RoomList() {
       {sorted.length === 0 && (
         <li className="empty">
           <p>You are in no room yet.</p>
-          <NavLink to="/search">Discover rooms</NavLink>
+          <NavLink to="/search" className="primary-link">
+            Discover rooms
+          </NavLink>
         </li>
       )}
     </ul>

@@ -1,11 +1,18 @@
 import { join } from 'node:path';
-import axe, { type Result } from 'axe-core';
+import axe, { type AxeResults, type Result } from 'axe-core';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 
 const WIDTHS = [390, 1280];
 const HEIGHT = 800;
 const THEMES = ['light', 'dark'] as const;
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+/** Scripts that make this browser one whose person has not been asked, has said no, or that lacks push. */
+const BROWSERS = {
+  default: "Object.defineProperty(Notification, 'permission', { get: () => 'default' })",
+  denied: "Object.defineProperty(Notification, 'permission', { get: () => 'denied' })",
+  ios: "Object.defineProperty(navigator, 'userAgent', { value: 'iPhone' }); delete window.PushManager",
+  private: 'delete Navigator.prototype.serviceWorker',
+};
 const PASSWORD = 'screens and more';
 
 export interface ScreenOptions {
@@ -184,10 +191,10 @@ class Walk {
   }
 
   async #bell(context: BrowserContext, garden: number): Promise<void> {
-    for (const state of ['default', 'denied', 'ios', 'private'] as const) {
+    for (const [state, script] of Object.entries(BROWSERS)) {
       const page = await context.newPage();
       this.#watch(page);
-      await page.addInitScript(pretend, state);
+      await page.addInitScript(script);
       await page.goto(`${this.#baseUrl}/rooms/${garden}`);
       await page.getByTestId('bell').click();
       await page.getByTestId('push-state').waitFor();
@@ -204,7 +211,7 @@ class Walk {
         await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
         const where = `${name}, ${width} px, ${theme}`;
         if (offline) await page.locator('.pill').waitFor();
-        const sticksOut = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        const sticksOut = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
         if (sticksOut > 0) this.problems.push(`${where}: sticks out by ${sticksOut} px`);
         for (const violation of await violations(page)) this.problems.push(`${where}: ${inWords(violation)}`);
         if (this.#options.pictures)
@@ -267,22 +274,10 @@ class Friend {
   }
 }
 
-/** Runs in the page, before its own scripts: a browser whose person has not been asked, said no, or lacks push. */
-function pretend(state: 'default' | 'denied' | 'ios' | 'private'): void {
-  const hide = (owner: object, name: string) => delete (owner as Record<string, unknown>)[name];
-  if (state === 'ios') {
-    Object.defineProperty(navigator, 'userAgent', { value: 'Mozilla/5.0 (iPhone) Safari' });
-    hide(window, 'PushManager');
-  } else if (state === 'private') hide(Navigator.prototype, 'serviceWorker');
-  else Object.defineProperty(Notification, 'permission', { get: () => state });
-}
-
 async function violations(page: Page): Promise<Result[]> {
   await page.evaluate(axe.source);
-  return page.evaluate(async (values) => {
-    const { axe: here } = window as unknown as { axe: typeof axe };
-    return (await here.run(document, { runOnly: { type: 'tag', values } })).violations;
-  }, RULES);
+  const options = JSON.stringify({ runOnly: { type: 'tag', values: RULES } });
+  return (await page.evaluate<AxeResults>(`axe.run(document, ${options})`)).violations;
 }
 
 function inWords({ id, help, nodes }: Result): string {
