@@ -33,6 +33,7 @@ export function RoomList() {
 
 function RoomItem({ room }: { room: Room }) {
   const { id, name, last_message: last, unread_count: unread, bumped_at } = room;
+  const ownId = useStore((state) => state.user?.id);
   return (
     <li>
       <NavLink
@@ -50,7 +51,9 @@ function RoomItem({ room }: { room: Room }) {
           </span>
           <span className="room-line">
             <span className="room-preview">
-              {last ? `${last.user.username}: ${last.content}` : 'Nothing said yet'}
+              {last
+                ? `${last.user.id === ownId ? 'You' : last.user.username}: ${last.content}`
+                : 'Nothing said yet'}
             </span>
             {unread > 0 && (
               <span className="badge">

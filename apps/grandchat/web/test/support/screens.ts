@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import axe, { type AxeResults, type Result } from 'axe-core';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { launchChromium } from './chromium.ts';
 
 const WIDTHS = [390, 1280];
 const HEIGHT = 800;
@@ -18,7 +19,6 @@ const PASSWORD = 'screens and more';
 export interface ScreenOptions {
   /** Folder for a picture of every screen, width and theme; none when absent. */
   readonly pictures?: string;
-  readonly executablePath?: string;
 }
 
 /**
@@ -27,18 +27,7 @@ export interface ScreenOptions {
  *   errors in the console; empty when all is well
  */
 export async function checkScreens(baseUrl: string, options: ScreenOptions = {}): Promise<string[]> {
-  const browser = await chromium.launch({
-    executablePath: options.executablePath ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  const browser = await launchChromium();
   try {
     const walk = new Walk(browser, baseUrl, options);
     await walk.go();
