@@ -2,12 +2,9 @@
  * How long a message takes: from its POST to the other user's WebSocket, and to the push service's 201. GrandChat and Carillon
  * run as `npm start` runs them; the push service is a sink on this machine that answers at once.
  */
-import { createECDH, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type App, startApp } from '../e2e/support/app.ts';
 import { Person } from '../e2e/support/person.ts';
+import { type PushSink, startPushSink } from '../e2e/support/push-sink.ts';
 
 const MESSAGES = 200;
 const WARM_UP = 20;
@@ -22,7 +19,7 @@ export interface LatencyFigures {
 
 /** Measures on the embedded database, or on PostgreSQL when `databaseUrl` is given. Milliseconds, one per message. */
 export async function measureLatency(databaseUrl?: string): Promise<LatencyFigures> {
-  const sink = await startSink();
+  const sink = await startPushSink();
   let app: App | undefined;
   try {
     app = await startApp({
@@ -40,13 +37,13 @@ export async function measureLatency(databaseUrl?: string): Promise<LatencyFigur
   }
 }
 
-async function measure(app: App, sink: Sink): Promise<LatencyFigures> {
+async function measure(app: App, sink: PushSink): Promise<LatencyFigures> {
   const ann = await Person.signUp(app.origin, 'writer');
   const bob = await Person.signUp(app.origin, 'reader');
   const room = await ann.createRoom('latency');
   await bob.join(room);
   await bob.post('/api/device/register/', {
-    device: { provider: 'webpush', platform: 'web', token: sink.subscription() },
+    device: { provider: 'webpush', platform: 'web', token: sink.subscription('reader') },
   });
   const { client, subscription } = bob.realtime();
   const arrivals = new Map<number, (at: number) => void>();
@@ -63,7 +60,7 @@ async function measure(app: App, sink: Sink): Promise<LatencyFigures> {
     const started = performance.now();
     await ann.write(room, 'x'.repeat(n));
     const posted = performance.now();
-    const [atScreen, atService] = await Promise.all([arrived, pushed]);
+    const [atScreen, { at: atService }] = await Promise.all([arrived, pushed]);
     if (n > WARM_UP) {
       figures.post.push(posted - started);
       figures.websocket.push(atScreen - started);
@@ -73,42 +70,4 @@ async function measure(app: App, sink: Sink): Promise<LatencyFigures> {
   }
   client.disconnect();
   return figures;
-}
-
-interface Sink {
-  readonly origin: string;
-  /** A subscription at this sink, as a browser would give it. */
-  subscription(): string;
-  /** When the next push will have been answered. */
-  next(): Promise<number>;
-  close(): void;
-}
-
-async function startSink(): Promise<Sink> {
-  let waiting: ((at: number) => void) | undefined;
-  const server = createServer((request, response) => {
-    request.resume().on('end', () => {
-      response.writeHead(201, { Location: '/m/1' }).end();
-      waiting?.(performance.now());
-    });
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    origin,
-    subscription() {
-      const browser = createECDH('prime256v1');
-      const keys = { p256dh: browser.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') };
-      return JSON.stringify({ endpoint: `${origin}/push/${randomBytes(8).toString('hex')}`, keys });
-    },
-    next: () =>
-      new Promise((resolve) => {
-        waiting = resolve;
-      }),
-    close() {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
 }

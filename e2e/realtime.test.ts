@@ -87,6 +87,16 @@ suite('GrandChat by the official client', () => {
     wire.close();
   });
 
+  test('GrandChat stops while people are connected', async () => {
+    const own = await startApp();
+    const { client, subscription } = (await Person.signUp(own.origin, 'stayer')).realtime();
+    client.connect();
+    await subscription.ready(10_000);
+    await own.close();
+    assert.equal(own.process.exitCode, 0);
+    client.disconnect();
+  });
+
   test('a page of a foreign origin gets no connection, one of GrandChat’s own does', async () => {
     const { WebSocket } = await import('ws');
     const open = async (origin: string) => {

@@ -14,6 +14,8 @@ export interface SunkPush {
   /** Of the subscription. */
   readonly name: string;
   readonly headers: IncomingHttpHeaders;
+  /** When it was answered, by `performance.now()`. */
+  readonly at: number;
   readonly payload: { notification: { body: string; data: { text: string } } };
 }
 
@@ -37,13 +39,14 @@ export async function startPushSink(): Promise<PushSink> {
       const browser = browsers.get((request.url ?? '').replace('/push/', ''));
       if (!browser) return response.writeHead(404).end();
       response.writeHead(201, { Location: '/m/1' }).end();
+      const at = performance.now();
       const { name, key, auth } = browser;
       const text = ece.decrypt(Buffer.concat(chunks), {
         version: 'aes128gcm',
         privateKey: key,
         authSecret: auth.toString('base64url'),
       });
-      waiting?.({ name, headers: request.headers, payload: JSON.parse(text.toString()) });
+      waiting?.({ name, at, headers: request.headers, payload: JSON.parse(text.toString()) });
       waiting = undefined;
     });
   });

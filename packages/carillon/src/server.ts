@@ -83,7 +83,12 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
     });
     const port = await listen(app, config);
-    closers.push(() => app.close());
+    closers.push(async () => {
+      // A server does not close while a WebSocket is open: clients are sent away meanwhile.
+      const closing = app.close();
+      await realtime.close();
+      await closing;
+    });
     closers.push(
       await startConsumers({
         config,

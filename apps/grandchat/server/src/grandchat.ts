@@ -80,7 +80,7 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     },
   });
-  proxyWebSockets({ server: app.server, target: carillon.url, origin });
+  const cutWebSockets = proxyWebSockets({ server: app.server, target: carillon.url, origin });
   await app
     .listen({ port: options.port, host: options.host ?? '0.0.0.0' })
     .catch((error: NodeJS.ErrnoException) => {
@@ -97,6 +97,7 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
     demoAccounts,
     async close() {
       clearInterval(sweep);
+      cutWebSockets();
       await app.close();
     },
   };

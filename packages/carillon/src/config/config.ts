@@ -121,7 +121,7 @@ export interface PushConfig {
     /** Empty: Redis where an address is given, else the database. */
     type: '' | 'postgresql' | 'redis';
     redis: { address: string };
-    postgresql: { consumer_concurrency: number; prefix: string };
+    postgresql: { consumer_concurrency: number };
   };
   webpush: WebPushConfig;
 }

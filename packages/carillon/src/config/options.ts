@@ -86,7 +86,7 @@ const pushNotifications = section<PushConfig>({
   queue: section<PushConfig['queue']>({
     type: choice('', ['', 'postgresql', 'redis']),
     redis: section({ address: text() }),
-    postgresql: section({ consumer_concurrency: integer(16, 1, 1_000), prefix: text() }),
+    postgresql: section({ consumer_concurrency: integer(16, 1, 1_000) }),
   }),
   webpush: section({
     vapid_public_key: text(),

@@ -57,18 +57,27 @@ export async function openPush(options: PushOptions): Promise<Push> {
     renewMs: leaseMs / 3,
     onOutcome: options.onOutcome ?? (() => {}),
   });
-  const sweep = () => {
-    pushes.purge().catch((error) => logger.error({ err: error }, 'push: could not forget old pushes'));
+  const devices = new DeviceRegistry(db, rules);
+  const sweep = async () => {
+    try {
+      await pushes.purge();
+      const interval = config.max_inactive_device_interval;
+      const removed = interval > 0 ? await devices.removeInactive(interval) : 0;
+      if (removed > 0) logger.info({ removed }, 'push: inactive devices removed');
+    } catch (error) {
+      logger.error({ err: error }, 'push: the hourly sweep failed; the next one tries again');
+    }
   };
   let timer: NodeJS.Timeout | undefined;
   return {
-    devices: new DeviceRegistry(db, rules),
+    devices,
     topics: new Topics(db),
     pushes,
     depth: () => queue.depth(),
     async startWorkers() {
       await worker.start();
       timer = setInterval(sweep, PURGE_MS);
+      await sweep();
     },
     async close(timeoutMs) {
       clearInterval(timer);

@@ -213,6 +213,17 @@ eachDatabase('the device registry', (open) => {
     await assert.rejects(bench.call('device_update', { user_update: { user: 'x' } }), { code: 107 });
   });
 
+  test('a device that was silent for longer than allowed is swept away, others stay', async () => {
+    const [old, fresh] = [await bench.register('silent', 'sal'), await bench.register('lively', 'sal')];
+    await database.db.query(
+      `UPDATE carillon_devices SET updated_at = now() - interval '31 days' WHERE id = $1`,
+      [old],
+    );
+    assert.equal(await bench.push.devices.removeInactive(30 * 86_400_000), 1);
+    assert.equal(await device(old), undefined);
+    assert.ok(await device(fresh));
+  });
+
   test('pages by cursor are whole and without repeats, and the total counts the filter', async () => {
     const ids = [];
     for (let n = 0; n < 7; n++) ids.push(await bench.register(`page-${n}`, 'pager', { topics: ['p', 'q'] }));

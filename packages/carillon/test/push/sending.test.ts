@@ -255,6 +255,17 @@ eachDatabase('sending', (open) => {
     assert.equal(await count('carillon_push_jobs'), 0);
   });
 
+  test('a dry run sends nothing, and all the rest is as ever', async () => {
+    const dry = await openPushBench(database.db, { config: { dry_run: true, dry_run_latency: '1ms' } });
+    await bench.push.close(1_000);
+    await dry.register('dry', 'dry');
+    await dry.ring({ users: ['dry'] });
+    await dry.untilIdle();
+    assert.deepEqual([...dry.senders.rung, ...rung()], []);
+    await dry.close();
+    bench = await openPushBench(database.db);
+  });
+
   test('old pushes are forgotten, those under way are not', async () => {
     const done = await bench.ring({ users: ['nobody'] });
     await bench.untilIdle();

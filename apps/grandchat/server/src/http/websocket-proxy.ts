@@ -16,9 +16,11 @@ export interface WebSocketProxyOptions {
 /**
  * Passes WebSocket connections on to Carillon, so that browsers need one origin only. After the handshake the two sockets
  * are joined: frames, back-pressure and close codes go through untouched. Pages of other origins are turned away here.
+ * @returns cuts all connections: a server does not close while one is open
  */
-export function proxyWebSockets({ server, target, origin }: WebSocketProxyOptions): void {
+export function proxyWebSockets({ server, target, origin }: WebSocketProxyOptions): () => void {
   const base = new URL(target);
+  const open = new Set<Duplex>();
   const send = base.protocol === 'https:' ? httpsRequest : httpRequest;
   server.on('upgrade', (request: IncomingMessage, client: Duplex, head: Buffer) => {
     client.on('error', () => client.destroy());
@@ -40,10 +42,15 @@ export function proxyWebSockets({ server, target, origin }: WebSocketProxyOption
       client.write(handshake(response));
       if (rest.length > 0) client.write(rest);
       if (head.length > 0) socket.write(head);
+      open.add(client);
+      client.on('close', () => open.delete(client));
       client.pipe(socket).pipe(client);
     });
     upstream.end();
   });
+  return () => {
+    for (const client of open) client.destroy();
+  };
 }
 
 function handshake(response: IncomingMessage): string {

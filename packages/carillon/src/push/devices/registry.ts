@@ -152,6 +152,15 @@ export class DeviceRegistry {
     await this.#db.query(`DELETE FROM carillon_devices d WHERE ${condition}`, params.values);
   }
 
+  /** Removes devices that have neither registered nor been updated for so long; gives back how many. */
+  async removeInactive(intervalMs: number): Promise<number> {
+    const rows = await this.#db.query(
+      `DELETE FROM carillon_devices WHERE updated_at < now() - $1::float8 * interval '1 millisecond' RETURNING id`,
+      [intervalMs],
+    );
+    return rows.length;
+  }
+
   /** Changes what is given and leaves the rest; no match is no error. Topics of a changed user are not re-synced. */
   async update(selection: DeviceSelection, update: DeviceUpdate): Promise<void> {
     await this.#db.transaction(async (tx) => {
