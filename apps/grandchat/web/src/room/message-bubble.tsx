@@ -1,3 +1,4 @@
+import { memo } from 'react';
 import { useChat } from '../app/context.ts';
 import { Linkified } from '../components/linkified.tsx';
 import { fullTime } from '../components/times.ts';
@@ -5,7 +6,7 @@ import type { Shown } from '../store/grouping.ts';
 import type { Pending } from '../store/state.ts';
 
 /** One message; one that is not sent yet says so, and what can be done. */
-export function MessageBubble({ message }: { message: Shown }) {
+export const MessageBubble = memo(function MessageBubble({ message }: { message: Shown }) {
   const { id, content, created_at, pending } = message;
   return (
     <div
@@ -18,7 +19,7 @@ export function MessageBubble({ message }: { message: Shown }) {
       {pending && <PendingNote pending={pending} />}
     </div>
   );
-}
+});
 
 function PendingNote({ pending: { clientId, state, reason } }: { pending: Pending }) {
   const { outgoing } = useChat();

@@ -5,7 +5,7 @@ import { Dialog } from '../components/dialog.tsx';
 import { setTheme, type Theme, theme } from '../components/theme.ts';
 
 const THEMES: readonly [Theme, string][] = [
-  ['system', 'As the system'],
+  ['system', 'System'],
   ['light', 'Light'],
   ['dark', 'Dark'],
 ];

@@ -29,19 +29,26 @@ export interface Day {
 
 const GROUP_GAP_MS = 5 * 60_000;
 
+/** A message is shown by the same object every time, so that what has not changed is not drawn again. */
+const SHOWN = new WeakMap<Message, Shown>();
+
+function shown(message: Message): Shown {
+  const known = SHOWN.get(message);
+  if (known) return known;
+  const { id, content, user, client_id, created_at } = message;
+  const key = client_id ? `${user.id} ${client_id}` : String(id);
+  const made = { key, id, content, user, created_at };
+  SHOWN.set(message, made);
+  return made;
+}
+
 /** The server's messages, then our own that it does not have yet. */
 export function shownMessages(
   messages: readonly Message[],
   pending: readonly Pending[],
   me: User | null | undefined,
 ): Shown[] {
-  const sent = messages.map(({ id, content, user, client_id, created_at }) => ({
-    key: client_id ? `${user.id} ${client_id}` : String(id),
-    id,
-    content,
-    user,
-    created_at,
-  }));
+  const sent = messages.map(shown);
   if (!me) return sent;
   const onTheWay = pending.map((each) => ({
     key: `${me.id} ${each.clientId}`,

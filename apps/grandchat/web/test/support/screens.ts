@@ -63,6 +63,7 @@ class Walk {
     await this.#firstRooms(page, garden, empty, ben);
     await this.#inRoom(page, garden, ben);
     await this.#dialogs(page);
+    await this.#menu(page, garden);
     await this.#trouble(page, garden);
     await this.#bell(me, garden);
   }
@@ -139,7 +140,6 @@ class Walk {
     await page.setViewportSize({ width: 1280, height: HEIGHT });
     for (const [name, open] of [
       ['create-room', () => page.getByTestId('create-room').click()],
-      ['user-menu', () => page.getByTestId('user-menu').click()],
       ['leave', () => page.getByRole('button', { name: 'Leave this room' }).click()],
       ['switcher', () => page.keyboard.press('Control+k')],
     ] as const) {
@@ -149,6 +149,20 @@ class Walk {
       await page.keyboard.press('Escape');
       await page.getByRole('dialog').waitFor({ state: 'detached' });
     }
+  }
+
+  async #menu(page: Page, garden: number): Promise<void> {
+    await page.goto(this.#baseUrl);
+    await page.route('**/api/logout/', (route) => route.abort());
+    await page.getByTestId('user-menu').click();
+    await page.getByRole('dialog').waitFor();
+    await this.#look(page, 'user-menu');
+    await page.getByTestId('logout').click();
+    await page.getByText('Logging out failed').waitFor();
+    await this.#look(page, 'toast');
+    await page.keyboard.press('Escape');
+    await page.unroute('**/api/logout/');
+    await page.getByTestId(`room-item-${garden}`).click();
   }
 
   async #trouble(page: Page, garden: number): Promise<void> {
