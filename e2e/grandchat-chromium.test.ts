@@ -159,6 +159,7 @@ suite('GrandChat in a browser', { skip: missing('chromium') }, () => {
     const name = 'Elsewhere';
     const id = await ann.createRoom(name);
     const [page, other] = [await open('/search'), await open('/')];
+    await page.bringToFront();
     await page.getByRole('searchbox', { name: 'Search rooms' }).fill('elsewh');
     await page.getByRole('button', { name: `Join ${name}` }).click();
     await other.getByTestId(`room-item-${id}`).waitFor();
