@@ -8,7 +8,7 @@ import type { Hub } from './hub.ts';
 import type { RawJson } from './json.ts';
 import { clientMay } from './permissions.ts';
 import type { Presence } from './presence.ts';
-import { type Publication, publicationBody, type StreamPosition } from './publication.ts';
+import { publicationBody, type StreamPosition } from './publication.ts';
 import type { Publisher } from './publisher.ts';
 import { type Recovery, recover } from './recovery.ts';
 import type { Session } from './session.ts';
@@ -208,12 +208,8 @@ export class Subscriber {
     asked: { since: StreamPosition; wanted: boolean; data: RawJson | undefined },
   ): object {
     const { top, recovered } = state;
-    const from = state.publications.at(-1)?.offset ?? top.offset;
-    // What was published since history was read belongs to the same answer.
-    const late = recovered ? subscription.heldAfter(from) : [];
-    const publications: Publication[] = [...state.publications, ...late];
-    if (late.some((publication, index) => publication.offset !== from + 1 + index))
-      throw disconnect('insufficientState');
+    const { publications } = state;
+    // What was published since history was read is held, and follows the reply.
     subscription.position = { offset: publications.at(-1)?.offset ?? top.offset, epoch: top.epoch };
     return {
       ...timeToLive(subscription.expireAt),

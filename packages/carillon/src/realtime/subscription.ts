@@ -76,13 +76,6 @@ export class Subscription {
     return true;
   }
 
-  /** What arrived while starting and is newer than `offset`; for the reply of a recovery. */
-  heldAfter(offset: number): Publication[] {
-    return (this.#held ?? [])
-      .map((held) => held.publication)
-      .filter((publication) => publication.offset > offset);
-  }
-
   /**
    * Goes live from `position`; what was held and is newer follows at once.
    * @returns false when there is a hole

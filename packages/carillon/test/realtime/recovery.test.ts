@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, suite, test } from 'node:test';
 import type { SubscribedContext } from 'centrifuge';
+import { MemoryBroker } from '../../src/realtime/memory-broker.ts';
 import { connectClient, RawClient, type RealtimeServer, startRealtime } from '../support/realtime.ts';
 
 suite('recovery with the official client', () => {
@@ -121,6 +122,39 @@ suite('recovery with the official client', () => {
       { data: { n: 3 }, offset: 3 },
     ]);
     client.socket.close();
+  });
+
+  test('publications from before and after history is read, while the reply is under way, arrive once and in order', async () => {
+    class SlowBroker extends MemoryBroker {
+      meanwhile: (() => Promise<void>)[] = [];
+      override async history(
+        ...request: Parameters<MemoryBroker['history']>
+      ): ReturnType<MemoryBroker['history']> {
+        await this.meanwhile.shift()?.();
+        const result = await super.history(...request);
+        await this.meanwhile.shift()?.();
+        return result;
+      }
+    }
+    const broker = new SlowBroker();
+    const own = await startRealtime({ broker });
+    for (const n of [1, 2]) await own.publish('news:slow', { n });
+    const client = await RawClient.connected(own.url);
+    broker.meanwhile = [() => own.publish('news:slow', { n: 3 }), () => own.publish('news:slow', { n: 4 })];
+    client.send({ id: 2, subscribe: { channel: 'news:slow', recover: true, offset: 1, epoch: '' } });
+    const { subscribe } = (await client.next()) as {
+      subscribe: { publications: { offset: number }[]; recovered: boolean };
+    };
+    assert.equal(subscribe.recovered, true);
+    await own.publish('news:slow', { n: 5 });
+    const offsets = subscribe.publications.map(({ offset }) => offset);
+    while (offsets.at(-1) !== 5) {
+      const { push } = (await client.next()) as { push: { pub: { offset: number } } };
+      offsets.push(push.pub.offset);
+    }
+    assert.deepEqual(offsets, [2, 3, 4, 5]);
+    client.socket.close();
+    await own.close();
   });
 
   test('a server that shuts down sends clients away with a code that lets them come back', async () => {

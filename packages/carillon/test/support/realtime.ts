@@ -6,6 +6,7 @@ import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
 import { resolveConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/logger.ts';
+import type { Broker } from '../../src/realtime/broker.ts';
 import { createRealtime, type Realtime } from '../../src/realtime/realtime.ts';
 
 export const SECRET = 'a secret for tests';
@@ -51,12 +52,20 @@ export interface RealtimeServer {
 export async function startRealtime({
   client = {},
   websocket = {},
+  broker,
 }: {
   client?: object;
   websocket?: object;
+  broker?: Broker;
 } = {}): Promise<RealtimeServer> {
   const { config } = resolveConfig({ ...CONFIG, client: { ...CONFIG.client, ...client }, websocket });
-  const realtime = createRealtime({ config, logger: silent, nodeName: 'test', version: '1.0.0 test' });
+  const realtime = createRealtime({
+    config,
+    logger: silent,
+    nodeName: 'test',
+    version: '1.0.0 test',
+    ...(broker && { broker }),
+  });
   const server = createServer();
   const sockets = new Set<Socket>();
   server.on('connection', (socket) => {
