@@ -26,13 +26,14 @@ export interface BellState {
  * signs in later on the same browser decides anew (P17).
  */
 export class Notifications {
-  readonly #api: Api;
+  readonly #api: Pick<Api, 'registerDevice'>;
   readonly #listeners = new Set<() => void>();
+  #last: Promise<void> = Promise.resolve();
   #userId = 0;
   #vapidPublicKey = '';
   #state: BellState = { support: pushSupport(), isOn: false, busy: false, problem: '' };
 
-  constructor(api: Api) {
+  constructor(api: Pick<Api, 'registerDevice'>) {
     this.#api = api;
   }
 
@@ -46,7 +47,16 @@ export class Notifications {
   };
 
   /** At sign-in and at each start: brings a registration up to date, without any question (P15). */
-  async start(userId: number, settings: Settings): Promise<void> {
+  start(userId: number, settings: Settings): Promise<void> {
+    return this.#next(() => this.#start(userId, settings));
+  }
+
+  /** At logout, after the server has removed the device. */
+  stop(): Promise<void> {
+    return this.#next(() => this.#stop());
+  }
+
+  async #start(userId: number, settings: Settings): Promise<void> {
     this.#userId = userId;
     const { enabled, vapid_public_key } = settings.push_notifications;
     this.#vapidPublicKey = enabled ? vapid_public_key : '';
@@ -85,8 +95,7 @@ export class Notifications {
     await unsubscribe().catch(() => false);
   }
 
-  /** At logout, after the server has removed the device. */
-  async stop(): Promise<void> {
+  async #stop(): Promise<void> {
     this.#set({ isOn: false });
     localStorage.removeItem('deviceId');
     await unsubscribe().catch(() => false);
@@ -118,6 +127,12 @@ export class Notifications {
     });
     localStorage.setItem('deviceId', device_id);
     this.#set({ support: pushSupport(), isOn: true, problem: '' });
+  }
+
+  /** One after the other: the end of one person's must not take away the beginning of the next one's. */
+  #next(step: () => Promise<void>): Promise<void> {
+    this.#last = this.#last.then(step);
+    return this.#last;
   }
 
   #set(change: Partial<BellState>): void {

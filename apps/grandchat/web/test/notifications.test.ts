@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, suite, test } from 'node:test';
+import { Notifications } from '../src/push/notifications.ts';
+
+const ON = { push_notifications: { enabled: true, vapid_public_key: 'BAEC' } };
+const OFF = { push_notifications: { enabled: false, vapid_public_key: '' } };
+const ANN = 1;
+const BOB = 2;
+
+/** A browser's push, with a person who answers `answer` when asked. */
+class FakeBrowser {
+  permission: NotificationPermission = 'default';
+  answer: NotificationPermission = 'granted';
+  questions = 0;
+  subscriptions = 0;
+  subscription: object | null = null;
+
+  /** Puts it in the place of the globals of a page. @returns takes it away again */
+  install(): () => void {
+    const browser = this;
+    const registration = {
+      active: {},
+      pushManager: {
+        getSubscription: async () => browser.subscription,
+        subscribe: async ({ applicationServerKey }: { applicationServerKey: Uint8Array<ArrayBuffer> }) => {
+          browser.subscriptions += 1;
+          const endpoint = `https://push.example/${browser.subscriptions}`;
+          browser.subscription = {
+            options: { applicationServerKey: applicationServerKey.buffer },
+            toJSON: () => ({ endpoint, keys: { p256dh: 'p', auth: 'a' } }),
+            unsubscribe: async () => {
+              browser.subscription = null;
+              return true;
+            },
+          };
+          return browser.subscription;
+        },
+      },
+      getNotifications: async () => [],
+    };
+    const storage = new Map<string, string>();
+    const globals = {
+      window: {
+        isSecureContext: true,
+        matchMedia: () => ({ matches: false }),
+        PushManager: class {},
+        Notification: class {},
+      },
+      navigator: {
+        userAgent: 'a browser',
+        language: 'en',
+        maxTouchPoints: 0,
+        serviceWorker: { register: async () => registration, getRegistration: async () => registration },
+      },
+      Notification: {
+        get permission() {
+          return browser.permission;
+        },
+        requestPermission: async () => {
+          browser.questions += 1;
+          browser.permission = browser.answer;
+          return browser.answer;
+        },
+      },
+      localStorage: {
+        getItem: (key: string) => storage.get(key) ?? null,
+        setItem: (key: string, value: string) => storage.set(key, value),
+        removeItem: (key: string) => storage.delete(key),
+      },
+    };
+    const before = Object.keys(globals).map(
+      (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
+    );
+    for (const [name, value] of Object.entries(globals))
+      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    return () => {
+      for (const [name, descriptor] of before) {
+        delete (globalThis as Record<string, unknown>)[name];
+        if (descriptor) Object.defineProperty(globalThis, name, descriptor);
+      }
+    };
+  }
+}
+
+suite('the bell', () => {
+  let browser: FakeBrowser;
+  let uninstall: () => void;
+  let registered: { token?: string; device_id?: string }[];
+  let notifications: Notifications;
+
+  beforeEach(() => {
+    browser = new FakeBrowser();
+    uninstall = browser.install();
+    registered = [];
+    notifications = new Notifications({
+      registerDevice: async (device) => {
+        registered.push(device);
+        return { device_id: 'device-1' };
+      },
+    });
+  });
+  afterEach(() => uninstall());
+
+  const endpoint = (n: number) => JSON.parse(registered[n]?.token ?? '{}').endpoint;
+
+  test('P15: nobody is asked, and nothing registered, before the bell is pressed', async () => {
+    await notifications.start(ANN, ON);
+    assert.deepEqual([browser.questions, registered.length, notifications.state.isOn], [0, 0, false]);
+  });
+
+  test('pressing it asks, subscribes, registers, and keeps the id of the device', async () => {
+    await notifications.start(ANN, ON);
+    await notifications.turnOn();
+    assert.equal(browser.questions, 1);
+    assert.equal(endpoint(0), 'https://push.example/1');
+    assert.equal(notifications.deviceId, 'device-1');
+    assert.deepEqual([notifications.state.isOn, notifications.state.problem], [true, '']);
+  });
+
+  test('P3: at the next start the device registers again under its id, without a question', async () => {
+    await notifications.start(ANN, ON);
+    await notifications.turnOn();
+    await notifications.start(ANN, ON);
+    assert.equal(browser.questions, 1);
+    assert.equal(registered[1]?.device_id, 'device-1');
+    assert.equal(endpoint(1), 'https://push.example/1');
+    assert.equal(notifications.state.isOn, true);
+  });
+
+  test('no and no answer leave it off, and say what can be done', async () => {
+    await notifications.start(ANN, ON);
+    for (const answer of ['default', 'denied'] as const) {
+      browser.answer = answer;
+      await notifications.turnOn();
+      assert.equal(notifications.state.isOn, false);
+      assert.notEqual(notifications.state.problem, '');
+    }
+    assert.equal(notifications.state.support.state, 'denied');
+    assert.deepEqual(registered, []);
+  });
+
+  test('P14: a server that has them switched off says so, and asks nobody', async () => {
+    await notifications.start(ANN, OFF);
+    await notifications.turnOn();
+    assert.equal(browser.questions, 0);
+    assert.match(notifications.state.problem, /switched off/);
+  });
+
+  test('P17: who signs in next on this browser is not rung until they want it; who wanted it is again', async () => {
+    await notifications.start(ANN, ON);
+    await notifications.turnOn();
+    await notifications.stop();
+    assert.deepEqual([browser.subscription, notifications.deviceId], [null, null]);
+    await notifications.start(BOB, ON);
+    assert.deepEqual([registered.length, notifications.state.isOn], [1, false]);
+    await notifications.start(ANN, ON);
+    assert.equal(endpoint(1), 'https://push.example/2');
+    assert.equal(registered[1]?.device_id, undefined, 'a device that the server has removed is not named');
+  });
+
+  test('P17: a login right behind a logout keeps its subscription', async () => {
+    await notifications.start(ANN, ON);
+    await notifications.turnOn();
+    const stopped = notifications.stop();
+    await notifications.start(ANN, ON);
+    await stopped;
+    assert.notEqual(browser.subscription, null);
+    assert.equal(endpoint(1), 'https://push.example/2');
+  });
+
+  test('turned off, it stays off at the next start', async () => {
+    await notifications.start(ANN, ON);
+    await notifications.turnOn();
+    await notifications.turnOff();
+    assert.equal(browser.subscription, null);
+    await notifications.start(ANN, ON);
+    assert.deepEqual([registered.length, notifications.state.isOn], [1, false]);
+  });
+});
