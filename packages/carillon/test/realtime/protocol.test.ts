@@ -251,7 +251,7 @@ suite('time and limits of a connection', () => {
   });
 
   test('one that answers no ping is closed with 3012, one that does lives on', async () => {
-    const server = await startRealtime({ client: { ping_interval: '80ms', pong_timeout: '40ms' } });
+    const server = await startRealtime({ client: { ping_interval: '400ms', pong_timeout: '300ms' } });
     const deaf = await RawClient.connected(server.url);
     const lively = await RawClient.connected(server.url);
     let pings = 0;
@@ -271,13 +271,10 @@ suite('time and limits of a connection', () => {
   });
 
   test('one whose token has expired is closed with 3005', async () => {
-    const server = await startRealtime({
-      client: { expired_close_delay: '0s', ping_interval: '100ms', pong_timeout: '50ms' },
-    });
+    const server = await startRealtime({ client: { expired_close_delay: '0s' } });
     const client = await RawClient.open(server.url);
-    client.socket.on('message', (data) => data.toString() === '{}' && client.sendText('{}'));
     client.sendText(connect(await token({ sub: '42', exp: now() + 1 })));
-    assert.equal((await client.closed()).code, 3005);
+    assert.deepEqual(await client.closed(), { code: 3005, reason: 'connection expired' });
     await server.close();
   });
 

@@ -25,7 +25,7 @@ export function proxyWebSockets({ server, target, origin }: WebSocketProxyOption
   server.on('upgrade', (request: IncomingMessage, client: Duplex, head: Buffer) => {
     client.on('error', () => client.destroy());
     if ((request.url ?? '').split('?', 1)[0] !== PATH) return refuse(client, '404 Not Found');
-    if (!isSameOrigin(request)) return refuse(client, '403 Forbidden');
+    if (!isOwnOrigin(request, origin)) return refuse(client, '403 Forbidden');
     const headers = { ...request.headers, host: base.host };
     if (headers.origin !== undefined) headers.origin = origin;
     // A session is nobody's business behind here.
@@ -61,8 +61,10 @@ function handshake(response: IncomingMessage): string {
   return `${text}\r\n`;
 }
 
-function isSameOrigin({ headers }: IncomingMessage): boolean {
-  return headers.origin === undefined || URL.parse(headers.origin)?.host === headers.host;
+/** No browser, the configured origin, or the very host that was asked: people may know this server by several names. */
+function isOwnOrigin({ headers }: IncomingMessage, own: string): boolean {
+  const { origin, host } = headers;
+  return origin === undefined || origin === own || URL.parse(origin)?.host === host;
 }
 
 function refuse(socket: Duplex, status: string): void {
