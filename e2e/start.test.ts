@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { promisify } from 'node:util';
+import { createPostgresDatabase } from '../packages/carillon/test/support/database.ts';
 import { type App, startApp } from './support/app.ts';
 import { Person } from './support/person.ts';
 import { startPushSink } from './support/push-sink.ts';
 import { missing } from './support/requires.ts';
-import { createDatabase } from './support/stack.ts';
 
 interface Rooms {
   results: { id: number; name: string; unread_count: number; last_message: { content: string } | null }[];
@@ -140,8 +140,8 @@ wholePath('on the embedded database', async () => ({ drop: async () => {} }), fa
 wholePath(
   'on PostgreSQL in two processes',
   async () => {
-    const { url, drop } = await createDatabase();
-    return { databaseUrl: url, drop };
+    const { dsn, drop } = await createPostgresDatabase();
+    return { databaseUrl: dsn, drop };
   },
   missing('postgresql'),
 );

@@ -1,13 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSecrets } from 'carillon';
-import pg from 'pg';
 import type { PushEmulator } from 'push-emulator';
+import { createPostgresDatabase } from '../../packages/carillon/test/support/database.ts';
 import { buildWeb, WEB_ROOT } from '../../scripts/setup/build-web.ts';
 import {
   CARILLON_COMMAND,
@@ -37,14 +36,14 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const database = await createDatabase();
+    const database = await createPostgresDatabase();
     closers.push(database.drop);
     const dataDir = await mkdtemp(join(tmpdir(), 'stack-'));
     closers.push(() => rm(dataDir, { recursive: true, force: true }));
     const [carillonPort, grandchatPort] = await freePorts(2);
     const env = {
       ...process.env,
-      DATABASE_URL: database.url,
+      DATABASE_URL: database.dsn,
       CARILLON_DATA_DIR: dataDir,
       CARILLON_PORT: carillonPort,
       GRANDCHAT_PORT: grandchatPort,
@@ -86,27 +85,6 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-export async function createDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
-  const admin = process.env.TEST_DATABASE_URL;
-  if (!admin)
-    throw new Error('TEST_DATABASE_URL is not set: run the tests by `npm test`, which starts PostgreSQL');
-  const name = `e2e_${randomBytes(6).toString('hex')}`;
-  await runOnce(admin, `CREATE DATABASE ${name}`);
-  const url = new URL(admin);
-  url.pathname = `/${name}`;
-  return { url: url.href, drop: () => runOnce(admin, `DROP DATABASE ${name} WITH (FORCE)`) };
-}
-
-async function runOnce(dsn: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: dsn });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
   }
 }
 

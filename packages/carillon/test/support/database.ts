@@ -18,7 +18,7 @@ export async function memoryDatabase(): Promise<TestDatabase> {
 }
 
 /** Creates a database in the server that TEST_DATABASE_URL names. */
-export async function postgresDatabase(): Promise<TestDatabase & { dsn: string }> {
+export async function createPostgresDatabase(): Promise<{ dsn: string; drop: () => Promise<void> }> {
   const admin = process.env.TEST_DATABASE_URL;
   if (!admin)
     throw new Error('TEST_DATABASE_URL is not set: run the tests by `npm test`, which starts PostgreSQL');
@@ -26,14 +26,19 @@ export async function postgresDatabase(): Promise<TestDatabase & { dsn: string }
   await runOnce(admin, `CREATE DATABASE ${name}`);
   const url = new URL(admin);
   url.pathname = `/${name}`;
-  const dsn = url.toString();
+  return { dsn: url.href, drop: () => runOnce(admin, `DROP DATABASE ${name} WITH (FORCE)`) };
+}
+
+/** The same, with a pool on it. */
+export async function postgresDatabase(): Promise<TestDatabase & { dsn: string }> {
+  const { dsn, drop } = await createPostgresDatabase();
   const db = await openDatabase({ dsn });
   return {
     db,
     dsn,
     drop: async () => {
       await db.close();
-      await runOnce(admin, `DROP DATABASE ${name} WITH (FORCE)`);
+      await drop();
     },
   };
 }
