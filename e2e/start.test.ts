@@ -89,7 +89,12 @@ function wholePath(
     try {
       app = await startApp({
         ...(database.databaseUrl && { databaseUrl: database.databaseUrl }),
-        env: { CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: sink.origin },
+        env: {
+          CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: sink.origin,
+          // Keys of one's own win over those of the first start, in both halves.
+          CARILLON_HTTP_API_KEY: 'my own key',
+          CARILLON_CLIENT_TOKEN_HMAC_SECRET_KEY: 'my own secret',
+        },
       });
       const writer = await Person.signUp(app.origin, 'writer');
       const reader = await Person.signUp(app.origin, 'reader');

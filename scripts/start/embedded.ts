@@ -35,8 +35,13 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
       db,
       origin: settings.origin,
       port: settings.grandchatPort,
-      carillon: { url: settings.carillonUrl, apiKey: secrets.apiKey, tokenSecret: secrets.tokenSecret },
-      vapidPublicKey: secrets.vapid.publicKey,
+      // What the configuration says wins, as it does in Carillon.
+      carillon: {
+        url: settings.carillonUrl,
+        apiKey: config.http_api.key || secrets.apiKey,
+        tokenSecret: config.client.token.hmac_secret_key || secrets.tokenSecret,
+      },
+      vapidPublicKey: config.push_notifications.webpush.vapid_public_key || secrets.vapid.publicKey,
       webRoot: settings.webRoot,
       demo: true,
       limits: limitsFromEnvironment(process.env),

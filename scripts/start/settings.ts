@@ -24,7 +24,7 @@ export function settingsFromEnvironment(
   { webRoot }: { webRoot: string },
 ): StartSettings {
   const grandchatPort = portFrom(env, 'GRANDCHAT_PORT', 9000);
-  const carillonPort = portFrom(env, 'CARILLON_PORT', 8000);
+  const carillonPort = portFrom(env, 'CARILLON_PORT', portFrom(env, 'CARILLON_HTTP_SERVER_PORT', 8000));
   return {
     dataDir: resolve(env.CARILLON_DATA_DIR || join(ROOT, '.data')),
     databaseUrl: env.DATABASE_URL || undefined,
