@@ -203,6 +203,52 @@ eachDatabase('sending', (open) => {
     assert.deepEqual(rung(), ['leaving']);
   });
 
+  test('a push is rendered for each device, in its language, and encoded once for those who get the same', async () => {
+    await bench.register('pt1', 'loc', { locale: 'pt-BR', meta: { name: 'Ana' } });
+    await bench.register('pt2', 'loc', { locale: 'pt', meta: { name: 'Ana' } });
+    await bench.register('xx', 'loc', { meta: { name: '"}{{.device.id}}' } });
+    const payload = { title: '{{default [[hello]] .l10n.greeting}} {{.device.meta.name}}' };
+    await bench.ring(
+      { users: ['loc'] },
+      {
+        use_meta: true,
+        localizations: { pt: { translations: { greeting: 'Olá' } } },
+        notification: { webpush: { payload } },
+      },
+    );
+    await bench.untilIdle();
+    const titles = bench.senders.batches.map(({ message, targets }) => [
+      (message.payload as { title: string }).title,
+      targets.length,
+    ]);
+    assert.deepEqual(titles.sort(), [
+      ['Olá Ana', 2],
+      ['hello "}{{.device.id}}', 1],
+    ]);
+  });
+
+  test('a template that cannot be read, and one for raw tokens, are refused by name', async () => {
+    const notification = { webpush: { payload: { title: '{{if .x}}' } } };
+    await assert.rejects(
+      bench.ring({ users: ['x'] }, { use_templating: true, notification }),
+      refused(/notification\.webpush: payload\.title: unknown function "if"/),
+    );
+    await assert.rejects(
+      bench.call('send_push_notification', {
+        recipient: { webpush_tokens: [subscription('r')] },
+        notification: { webpush: { payload: {} } },
+        use_templating: true,
+      }),
+      refused(/need recipient\.filter/),
+    );
+    await assert.rejects(
+      bench.ring({ users: ['x'] }, { localizations: { 'not a tag': {} } }),
+      refused(/localizations: must be a language tag/),
+    );
+    await bench.ring({ users: ['nobody'] }, { notification });
+    await bench.untilIdle();
+  });
+
   test('raw tokens need no registry', async () => {
     const request = {
       recipient: { webpush_tokens: [subscription('raw1'), subscription('raw2')] },
@@ -242,7 +288,6 @@ eachDatabase('sending', (open) => {
         /send_at: must not be after expire_at/,
       ],
       [{ limit_strategy: { rate_limit: {} } }, /limit_strategy is not supported in this version/, 108],
-      [{ use_templating: true }, /use_templating is not supported in this version/, 108],
       [{ uid: 'x'.repeat(256) }, /uid: must be at most 255 characters/],
     ];
     for (const [change, message, code] of cases) {

@@ -57,7 +57,7 @@ export const SendSchema = Type.Object({
   use_templating: Flag,
   use_meta: Flag,
   limit_strategy: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-  localizations: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  localizations: Type.Optional(Type.Record(Type.String(), Type.Object({ translations: TextMap }))),
   recipient: Type.Optional(
     Type.Object({
       filter: Type.Optional(DeviceFilterSchema),

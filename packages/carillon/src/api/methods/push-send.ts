@@ -4,13 +4,15 @@ import { badRequest } from '../../errors.ts';
 import { PROVIDER_NAMES } from '../../push/providers/provider.ts';
 import type { Push } from '../../push/push.ts';
 import { notYet, type PushRequest } from '../../push/send/pushes.ts';
+import type { Rendering } from '../../push/send/rendering.ts';
 import { defineMethod, type Method } from '../method.ts';
-import { checkText, requireText } from './checks.ts';
+import { checkLocale, checkMeta, checkText, requireText } from './checks.ts';
 import { checkFilter } from './push-devices.ts';
 import { enabled } from './push-enabled.ts';
 import { SendSchema, Text } from './push-schemas.ts';
 
 const MAX_RAW_TOKENS = 10_000;
+const MAX_LANGUAGES = 200;
 /** Unix seconds of the year 9999: beyond it the database's timestamps are of no use. */
 const MAX_TIME = 253_402_300_799;
 
@@ -36,6 +38,7 @@ export function sendMethods(push: Push | undefined): Method[] {
           ),
           sendAt: checkTime(request.send_at, 'send_at'),
           expireAt: checkTime(expireAt, 'notification.expire_at'),
+          ...checkRendering(request),
         });
         return { uid };
       },
@@ -95,9 +98,26 @@ function checkTime(value: number | undefined, field: string): number {
   return value;
 }
 
+/** Localizations turn templating on (push-api, section 6.3). */
+function checkRendering({ localizations = {}, use_templating, use_meta }: SendRequest): {
+  rendering?: Rendering;
+} {
+  const languages = Object.entries(localizations);
+  if (!use_templating && languages.length === 0) return {};
+  if (languages.length > MAX_LANGUAGES) {
+    throw badRequest(
+      'localizations',
+      `must have at most ${MAX_LANGUAGES} languages, got ${languages.length}`,
+    );
+  }
+  const texts = languages.map(([tag, { translations = {} }]) => {
+    checkLocale(tag, 'localizations');
+    return [tag, checkMeta(translations, `localizations.${tag}.translations`)] as const;
+  });
+  return { rendering: { localizations: Object.fromEntries(texts), use_meta: use_meta ?? false } };
+}
+
 function refuseWhatIsNotBuilt(request: SendRequest): void {
   if (request.limit_strategy && Object.keys(request.limit_strategy).length > 0)
     throw notYet('limit_strategy');
-  if (request.localizations && Object.keys(request.localizations).length > 0) throw notYet('localizations');
-  if (request.use_templating) throw notYet('use_templating');
 }

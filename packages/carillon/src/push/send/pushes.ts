@@ -3,6 +3,7 @@ import type { Database } from '../../storage/database.ts';
 import { type DeviceFilter, isEmptyFilter } from '../devices/device-filter.ts';
 import type { ProviderMessage, ProviderName, ProviderRules, Target } from '../providers/provider.ts';
 import type { NewJob, PushQueue } from '../queue/queue.ts';
+import { compileMessage, type Rendering } from './rendering.ts';
 
 /** A push as it was asked for, types checked. Times are unix seconds; 0 means not given. */
 export interface PushRequest {
@@ -12,6 +13,8 @@ export interface PushRequest {
   readonly messages: ReadonlyMap<string, unknown>;
   readonly sendAt: number;
   readonly expireAt: number;
+  /** Set when messages are rendered for each device. */
+  readonly rendering?: Rendering;
 }
 
 /** What workers need to know of a push, the same for all of its jobs. */
@@ -20,6 +23,7 @@ export interface StoredPush {
   readonly filter: DeviceFilter | null;
   readonly messages: Readonly<Partial<Record<ProviderName, ProviderMessage>>>;
   readonly expire_at: Date | null;
+  readonly rendering: Rendering | null;
   readonly cancelled: boolean;
 }
 
@@ -50,6 +54,7 @@ export class Pushes {
   async accept(request: PushRequest): Promise<void> {
     const messages = this.#checkMessages(request.messages);
     const { filter, webpush_tokens: tokens } = request.recipient;
+    if (request.rendering) checkTemplates(messages, filter !== undefined);
     if (filter && isEmptyFilter(filter)) {
       throw badRequest(
         'recipient.filter',
@@ -66,10 +71,16 @@ export class Pushes {
     const { db, queue } = this.#options;
     await db.transaction(async (tx) => {
       const inserted = await tx.query(
-        `INSERT INTO carillon_pushes (uid, filter, messages, expire_at)
-         VALUES ($1, $2::jsonb, $3::jsonb, to_timestamp(nullif($4::float8, 0)))
+        `INSERT INTO carillon_pushes (uid, filter, messages, expire_at, rendering)
+         VALUES ($1, $2::jsonb, $3::jsonb, to_timestamp(nullif($4::float8, 0)), $5::jsonb)
          ON CONFLICT (uid) DO NOTHING RETURNING uid`,
-        [request.uid, filter ? JSON.stringify(filter) : null, JSON.stringify(messages), request.expireAt],
+        [
+          request.uid,
+          filter ? JSON.stringify(filter) : null,
+          JSON.stringify(messages),
+          request.expireAt,
+          request.rendering ? JSON.stringify(request.rendering) : null,
+        ],
       );
       if (inserted.length > 0) await queue.add(tx, jobs);
     });
@@ -130,6 +141,23 @@ export class Pushes {
       payload: { targets: batch },
       delayMs,
     }));
+  }
+}
+
+/** @throws ApiError 107 naming the member whose template cannot be read */
+function checkTemplates(messages: Record<string, ProviderMessage>, hasDevices: boolean): void {
+  if (!hasDevices) {
+    throw badRequest(
+      'use_templating, localizations',
+      'need recipient.filter: raw tokens have no device to read',
+    );
+  }
+  for (const [provider, message] of Object.entries(messages)) {
+    try {
+      compileMessage(message);
+    } catch (error) {
+      throw badRequest(`notification.${provider}`, (error as Error).message);
+    }
   }
 }
 

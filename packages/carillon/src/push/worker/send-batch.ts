@@ -5,9 +5,17 @@ import { filterCondition, Params } from '../devices/device-filter.ts';
 import type { Outcome, ProviderMessage, ProviderName, Target } from '../providers/provider.ts';
 import type { Job, PushQueue, SendPayload } from '../queue/queue.ts';
 import type { StoredPush } from '../send/pushes.ts';
+import type { RenderedFor } from '../send/rendering.ts';
+import { type Addressee, groupByMessage, type RenderedGroup } from './render-groups.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { SenderPool } from './senders.ts';
 import { type Recipient, type Settled, settle } from './settlement.ts';
+
+interface DeviceRow extends RenderedFor {
+  readonly token: string;
+  readonly webpush_keys: Target['keys'] | null;
+  readonly updated_at: string;
+}
 
 /** Outcomes are noted together at most this long after the first: what a crash may repeat. */
 const NOTE_AFTER_MS = 20;
@@ -39,16 +47,20 @@ export async function sendBatch(
   const recipients = await loadRecipients(db, job, push);
   const note = accumulate(NOTE_AFTER_MS, (indexes: number[]) => queue.markSettled(job, indexes));
   const outcomes = new Map<Recipient, Outcome>();
-  const targets = recipients.map(([, target]) => target);
-  const report = (outcome: Outcome) => {
-    const [recipient, target] = recipients[outcome.index] as [Recipient, Target];
+  const report = ({ recipient, target }: Addressee, outcome: Outcome) => {
     outcomes.set(recipient, outcome);
     options.onOutcome(provider, outcome);
     if (outcome.kind === 'accepted') note.add(recipient.index);
     else logOutcome(logger, job, recipient, target, outcome);
   };
-  if (options.dryRunLatency === undefined) await options.senders.send(provider, { targets, message }, report);
-  else await dryRun(options.dryRunLatency, targets, report);
+  const send = async ({ message: rendered, addressees }: RenderedGroup) => {
+    const targets = addressees.map(({ target }) => target);
+    const reportOne = (outcome: Outcome) => report(addressees[outcome.index] as Addressee, outcome);
+    if (options.dryRunLatency === undefined) {
+      await options.senders.send(provider, { targets, message: rendered }, reportOne);
+    } else await dryRun(options.dryRunLatency, targets, reportOne);
+  };
+  await Promise.all(groupByMessage(message, recipients, push.rendering).map(send));
   await note.stop();
   const settled = await settle(
     { db, queue, provider, expireAt: push.expire_at, retry: options.retry },
@@ -63,41 +75,39 @@ export async function sendBatch(
   return settled;
 }
 
-interface DeviceRow {
-  id: string;
-  token: string;
-  webpush_keys: Target['keys'] | null;
-  updated_at: string;
-}
-
-async function loadRecipients(
-  db: Database,
-  job: Job<SendPayload>,
-  push: StoredPush,
-): Promise<[Recipient, Target][]> {
+async function loadRecipients(db: Database, job: Job<SendPayload>, push: StoredPush): Promise<Addressee[]> {
   const settled = new Set(job.settled);
   const { payload } = job;
   if ('targets' in payload) {
     return payload.targets
-      .map((target, index): [Recipient, Target] => [{ index, deviceId: '', updatedAt: undefined }, target])
-      .filter(([recipient]) => !settled.has(recipient.index));
+      .map((target, index) => ({
+        recipient: { index, deviceId: '', updatedAt: undefined },
+        target,
+        device: undefined,
+      }))
+      .filter(({ recipient }) => !settled.has(recipient.index));
   }
   const params = new Params();
   const own = `d.id = ANY(${params.add(payload.devices)}::text[]) AND d.provider = ${params.add(job.lane)}`;
   const condition = filterCondition(push.filter ?? {}, params);
   const rows = await db.query<DeviceRow>(
     `SELECT d.id, d.token, d.webpush_keys, d.updated_at::text AS updated_at
+            ${push.rendering ? ', d.user_id AS user, d.locale, d.meta' : ''}
      FROM carillon_devices d WHERE ${own} AND ${condition}`,
     params.values,
   );
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return payload.devices.flatMap((id, index): [Recipient, Target][] => {
+  return payload.devices.flatMap((id, index): Addressee[] => {
     const row = byId.get(id);
     if (!row || settled.has(index)) return [];
-    const target: Target = row.webpush_keys
-      ? { token: row.token, keys: row.webpush_keys }
-      : { token: row.token };
-    return [[{ index, deviceId: id, updatedAt: row.updated_at }, target]];
+    const { token, webpush_keys: keys, updated_at: updatedAt } = row;
+    return [
+      {
+        recipient: { index, deviceId: id, updatedAt },
+        target: keys ? { token, keys } : { token },
+        device: row,
+      },
+    ];
   });
 }
 

@@ -160,7 +160,7 @@ export class PushWorker {
 
   async #read(uid: string): Promise<StoredPush | undefined> {
     const [row] = await this.#options.db.query<StoredPush>(
-      'SELECT uid, filter, messages, expire_at, cancelled FROM carillon_pushes WHERE uid = $1',
+      'SELECT uid, filter, messages, expire_at, rendering, cancelled FROM carillon_pushes WHERE uid = $1',
       [uid],
     );
     return row;

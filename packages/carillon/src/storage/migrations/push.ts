@@ -78,4 +78,8 @@ export const PUSH_MIGRATIONS: readonly Migration[] = [
       );
       CREATE INDEX carillon_push_dead_letters_created ON carillon_push_dead_letters (created_at);`,
   },
+  {
+    name: '003_rendering',
+    sql: 'ALTER TABLE carillon_pushes ADD COLUMN rendering jsonb',
+  },
 ];
