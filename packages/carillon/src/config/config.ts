@@ -108,6 +108,47 @@ export interface WebPushConfig {
   insecure_endpoint_origins: string[];
 }
 
+export interface FcmConfig {
+  /** Path of a service account's key file; relative to the working directory. */
+  credentials_file: string;
+  /** The key file's text itself, in place of the file. */
+  credentials_json: string;
+  /** Empty: Google's. Another one is for the emulator. */
+  endpoint: string;
+  tokens_batch_size: number;
+}
+
+export interface HmsConfig {
+  app_id: string;
+  app_secret: string;
+  auth_endpoint: string;
+  push_endpoint: string;
+  tokens_batch_size: number;
+}
+
+export interface ApnsConfig {
+  /** `development`, `production`, or an https URL. */
+  endpoint: string;
+  bundle_id: string;
+  auth_type: 'token' | 'cert';
+  token_key_file: string;
+  token_key_pem: string;
+  token_key_id: string;
+  token_team_id: string;
+  cert_p12_file: string;
+  cert_p12_b64: string;
+  cert_p12_password: string;
+  tokens_batch_size: number;
+}
+
+/** What becomes of each push is kept, of every device, of a share of them, or not. */
+export interface StatusConfig {
+  mode: 'off' | 'sampled' | 'full';
+  /** The share of devices in `sampled`, 0 to 1. */
+  sample_rate: number;
+  retention: number;
+}
+
 export interface PushConfig {
   enabled: boolean;
   enabled_providers: ProviderName[];
@@ -117,13 +158,37 @@ export interface PushConfig {
   /** Threads that send; sockets never share one with them. */
   sender_threads: number;
   retry: { max_attempts: number; base_delay: number; max_delay: number };
-  queue: {
-    /** Empty: Redis where an address is given, else the database. */
-    type: '' | 'postgresql' | 'redis';
-    redis: { address: string };
-    postgresql: { consumer_concurrency: number };
-  };
+  /** Whether `carillon serve` runs push workers, too; off where `carillon worker` does. */
+  serve_workers: boolean;
+  read_from_replica: boolean;
+  status: StatusConfig;
+  queue: QueueConfig;
+  fcm: FcmConfig;
+  hms: HmsConfig;
+  apns: ApnsConfig;
   webpush: WebPushConfig;
+}
+
+export interface QueueConfig {
+  /** Empty: Redis where an address is given, else the database. */
+  type: '' | 'postgresql' | 'redis';
+  redis: {
+    /** `host:port` or a `redis://` or `rediss://` URL. */
+    address: string;
+    /** Keys begin with it. */
+    prefix: string;
+    consumer_concurrency: number;
+    /** Jobs that may wait in one lane; more are refused, none is trimmed. */
+    max_stream_length: number;
+  };
+  postgresql: {
+    /** Empty: the database of the devices. */
+    dsn: string;
+    reuse_from_database: boolean;
+    consumer_concurrency: number;
+    /** Table names begin with it. */
+    prefix: string;
+  };
 }
 
 export interface Config {
@@ -143,7 +208,10 @@ export interface Config {
   client: ClientOptions;
   channel: ChannelOptions;
   websocket: WebSocketOptions;
-  database: { enabled: boolean; postgresql: { dsn: string; pool_size: number } };
+  database: {
+    enabled: boolean;
+    postgresql: { dsn: string; replica_dsn: string[]; pool_size: number };
+  };
   push_notifications: PushConfig;
   consumers: ConsumerConfig[];
   shutdown: { timeout: number };

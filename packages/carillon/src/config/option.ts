@@ -71,6 +71,13 @@ export function integer(fallback: number, min = 0, max = Number.MAX_SAFE_INTEGER
   return leaf(allowed, fallback, parse, (raw) => (raw.trim() === '' ? raw : Number(raw)));
 }
 
+/** A number from 0 to 1. */
+export function share(fallback: number): Option<number> {
+  const parse = (value: unknown) =>
+    typeof value === 'number' && value >= 0 && value <= 1 ? value : undefined;
+  return leaf('a number from 0 to 1', fallback, parse, (raw) => (raw.trim() === '' ? raw : Number(raw)));
+}
+
 /** Milliseconds; written as Go does (`"1h30m"`, `"25s"`), plain numbers are nanoseconds. */
 export function duration(fallback: string): Option<number> {
   const parse = (value: unknown) => parseDuration(value);
@@ -173,8 +180,8 @@ const CENTRIFUGO_KEYS = new Set(
    rsa_public_key ecdsa_public_key jwks_public_endpoint jwks audience_regex issuer_regex concurrency subscribe_to_user_personal_channel
    connection_rate_limit connect_code_to_unidirectional_disconnect allowed_delta_types delta_publish allow_tags_filter
    force_recovery_mode auto_cache_recover subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
-   tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled replica_dsn read_from_replica
-   reuse_from_database reuse_from_engine prefix scheduler_consumer_concurrency fcm apns hms kafka nats_jetstream redis_stream
+   tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
+   reuse_from_engine scheduler_consumer_concurrency kafka nats_jetstream redis_stream
    google_pub_sub aws_sqs azure_service_bus recover_since_enabled`.split(/\s+/),
 );
 

@@ -9,7 +9,7 @@ import type {
   PushConfig,
   TokenOptions,
 } from './config.ts';
-import { choice, duration, flag, integer, list, type Option, section, text, texts } from './option.ts';
+import { choice, duration, flag, integer, list, type Option, section, share, text, texts } from './option.ts';
 
 const DATA_FORMATS = ['', 'json', 'json_object', 'binary'] as const;
 
@@ -83,10 +83,53 @@ const pushNotifications = section<PushConfig>({
     base_delay: duration('1s'),
     max_delay: duration('10m'),
   }),
+  serve_workers: flag(true),
+  read_from_replica: flag(),
+  status: section<PushConfig['status']>({
+    mode: choice('full', ['off', 'sampled', 'full']),
+    sample_rate: share(0.1),
+    retention: duration('168h'),
+  }),
   queue: section<PushConfig['queue']>({
     type: choice('', ['', 'postgresql', 'redis']),
-    redis: section({ address: text() }),
-    postgresql: section({ consumer_concurrency: integer(16, 1, 1_000) }),
+    redis: section({
+      address: text(),
+      prefix: text('carillon'),
+      consumer_concurrency: integer(64, 1, 1_000),
+      max_stream_length: integer(100_000, 1),
+    }),
+    postgresql: section({
+      dsn: text(),
+      reuse_from_database: flag(),
+      consumer_concurrency: integer(16, 1, 1_000),
+      prefix: text(),
+    }),
+  }),
+  fcm: section({
+    credentials_file: text(),
+    credentials_json: text(),
+    endpoint: text(),
+    tokens_batch_size: integer(500, 1, 5_000),
+  }),
+  hms: section({
+    app_id: text(),
+    app_secret: text(),
+    auth_endpoint: text('https://oauth-login.cloud.huawei.com/oauth2/v3/token'),
+    push_endpoint: text('https://push-api.cloud.huawei.com'),
+    tokens_batch_size: integer(1_000, 1, 1_000),
+  }),
+  apns: section<PushConfig['apns']>({
+    endpoint: text('development', 'development, production or an https URL'),
+    bundle_id: text(),
+    auth_type: choice('token', ['token', 'cert']),
+    token_key_file: text(),
+    token_key_pem: text(),
+    token_key_id: text(),
+    token_team_id: text(),
+    cert_p12_file: text(),
+    cert_p12_b64: text(),
+    cert_p12_password: text(),
+    tokens_batch_size: integer(100, 1, 5_000),
   }),
   webpush: section({
     vapid_public_key: text(),
@@ -147,7 +190,7 @@ export const CONFIG: Option<Config> = section<Config>({
   }),
   database: section({
     enabled: flag(true),
-    postgresql: section({ dsn: text(), pool_size: integer(20, 2, 1_000) }),
+    postgresql: section({ dsn: text(), replica_dsn: texts(), pool_size: integer(20, 2, 1_000) }),
   }),
   push_notifications: pushNotifications,
   consumers: list(consumer),

@@ -6,9 +6,13 @@
 export type ProviderName = 'fcm' | 'hms' | 'apns' | 'webpush';
 export const PROVIDER_NAMES: readonly ProviderName[] = ['fcm', 'hms', 'apns', 'webpush'];
 
-/** One address to send to. For `webpush` the token is the endpoint and `keys` are the subscription's. */
+/**
+ * One address to send to. For `webpush` the token is the endpoint and `keys` are the subscription's. A native topic or
+ * condition is one target, too: `kind` says so, and `token` has its text.
+ */
 export interface Target {
   readonly token: string;
+  readonly kind?: 'topic' | 'condition';
   readonly keys?: { readonly p256dh: string; readonly auth: string };
 }
 
@@ -55,6 +59,8 @@ export interface ProviderRules {
   readonly name: ProviderName;
   /** Parses the `token` of `device_register` or a raw token; throws `ApiError` 107 naming `field`. */
   parseToken(token: string, field: string): Target;
+  /** Parses a native topic or condition; absent where the provider has none. Throws `ApiError` 107 naming `field`. */
+  parseNative?(kind: 'topic' | 'condition', value: string, field: string): Target;
   /** Checks size and shape of the block in `notification`; throws `ApiError` 107 naming the field. */
   checkMessage(message: unknown, field: string): ProviderMessage;
 }
