@@ -15,10 +15,28 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   metrics: [],
   'push/providers': ['config'],
   'push/devices': ['storage', 'config', 'push/providers'],
-  'push/queue': ['storage', 'config', 'push/providers'],
+  'push/queue': ['storage', 'config', 'push/providers', 'push/devices'],
+  'push/status': ['storage', 'config', 'push/providers', 'push/devices', 'push/queue', 'push/send'],
   'push/send': ['storage', 'config', 'push/providers', 'push/devices', 'push/queue'],
-  'push/worker': ['storage', 'config', 'push/providers', 'push/devices', 'push/queue', 'push/send'],
-  push: ['storage', 'config', 'push/providers', 'push/devices', 'push/queue', 'push/send', 'push/worker'],
+  'push/worker': [
+    'storage',
+    'config',
+    'push/providers',
+    'push/devices',
+    'push/queue',
+    'push/send',
+    'push/status',
+  ],
+  push: [
+    'storage',
+    'config',
+    'push/providers',
+    'push/devices',
+    'push/queue',
+    'push/send',
+    'push/status',
+    'push/worker',
+  ],
   realtime: ['config'],
   consumers: ['storage', 'config'],
   api: [
@@ -29,11 +47,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'push/devices',
     'push/queue',
     'push/send',
+    'push/status',
     'push/worker',
   ],
 };
 /** Files that every layer may use: they import nothing but types of the standard library. */
-const SHARED = new Set(['errors.ts', 'logger.ts']);
+const SHARED = new Set(['errors.ts', 'health.ts', 'logger.ts']);
 
 const IMPORT =
   /^\s*(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|^\s*import\s+['"]([^'"]+)['"]|import\(['"]([^'"]+)['"]\)/gm;

@@ -20,7 +20,7 @@ const UNIT = [
   'scripts/test/**/*.test.ts',
 ];
 const E2E = ['e2e/**/*.test.ts'];
-const ALL_SERVICES: readonly Service[] = ['postgresql', 'firefox', 'chromium', 'dbus'];
+const ALL_SERVICES: readonly Service[] = ['postgresql', 'redis', 'firefox', 'chromium', 'dbus'];
 
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'));
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));

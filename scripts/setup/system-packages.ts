@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 
-export type Service = 'postgresql' | 'firefox' | 'chromium' | 'dbus';
+export type Service = 'postgresql' | 'redis' | 'firefox' | 'chromium' | 'dbus';
 
 interface SystemPackage {
   readonly service: Service;
@@ -12,6 +12,7 @@ interface SystemPackage {
 
 const PACKAGES: readonly SystemPackage[] = [
   { service: 'postgresql', debian: ['postgresql'], found: () => postgresBin() !== undefined },
+  { service: 'redis', debian: ['redis-server'], found: () => which('redis-server') !== undefined },
   { service: 'firefox', debian: ['firefox-esr'], found: () => firefoxPath() !== undefined },
   { service: 'chromium', debian: ['chromium'], found: () => chromiumPath() !== undefined },
   {

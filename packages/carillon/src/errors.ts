@@ -4,6 +4,7 @@
  */
 export const API_ERRORS = {
   internal: { code: 100, status: 500, message: 'internal server error', retry: true },
+  unavailable: { code: 100, status: 503, message: 'temporarily unavailable', retry: true },
   unknownChannel: { code: 102, status: 404, message: 'unknown channel', retry: false },
   notFound: { code: 104, status: 404, message: 'not found', retry: false },
   badRequest: { code: 107, status: 400, message: 'bad request', retry: false },
@@ -30,6 +31,20 @@ export class ApiError extends Error {
     this.code = entry.code;
     this.status = entry.status;
     this.retry = entry.retry;
+  }
+}
+
+/**
+ * A service that the server stands on (PostgreSQL, Redis) cannot be reached, or is not ready: what was asked has not been
+ * kept, and may be asked again.
+ */
+export class UnavailableError extends Error {
+  override name = 'UnavailableError';
+
+  constructor(service: string, cause: unknown) {
+    super(`${service} cannot be used: ${(cause as Error).message || (cause as { code?: string }).code}`, {
+      cause,
+    });
   }
 }
 

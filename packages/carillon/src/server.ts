@@ -12,13 +12,11 @@ import type { Config } from './config/config.ts';
 import { loadSecrets, withSecrets } from './config/secrets.ts';
 import { startConsumers } from './consumers/start.ts';
 import { ApiError } from './errors.ts';
+import { createHealth, type Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
-import type { ProviderName, ProviderRules } from './push/providers/provider.ts';
-import { webPushRules } from './push/providers/webpush/index.ts';
-import { openPush, type Push } from './push/push.ts';
-import { createSenderPool } from './push/worker/sender-pool.ts';
 import { createRealtime } from './realtime/realtime.ts';
+import { startPush } from './start-push.ts';
 import type { Database } from './storage/database.ts';
 import { migrate } from './storage/migrate.ts';
 import { PUSH_MIGRATIONS } from './storage/migrations/push.ts';
@@ -32,6 +30,8 @@ export interface CarillonOptions {
   /** A database that is open already, shared with the caller, who closes it. */
   readonly db?: Database;
   readonly logger?: Logger;
+  /** `worker` runs push workers, and over HTTP only health and metrics. Default `serve`: everything. */
+  readonly role?: 'serve' | 'worker';
 }
 
 export interface Carillon {
@@ -58,12 +58,18 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
   try {
     const db = await openOwnDatabase(options, config, logger, closers);
     const metrics = createMetrics();
-    const push = db && (await startPush(db, config, logger, metrics, closers));
+    const isWorker = options.role === 'worker';
+    const workers = isWorker || config.push_notifications.serve_workers;
+    const push = await startPush({ config, db, logger, metrics, workers, closers });
+    const health = createHealth({
+      ...(db && { database: () => db.query('SELECT 1') }),
+      ...(push && { queue: () => push.queue.ping() }),
+    });
+    if (isWorker) return await startWorkerHttp({ config, logger, metrics, health, db, closers, close });
     const nodeName = `${hostname()}_${config.http_server.port}`;
     const realtime = createRealtime({ config, logger, nodeName, version: VERSION });
     closers.push(() => realtime.close());
     metrics.observeRealtime(() => realtime.stats());
-    if (push) metrics.observeQueue(() => push.depth());
 
     const toErrorReply = (error: unknown) => ({ error: errorBody(toApiError(error, 'batch', logger)) });
     const dispatcher: Dispatcher = new Dispatcher([
@@ -75,6 +81,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       config,
       dispatcher,
       logger,
+      health,
       metrics: () => metrics.text(),
       observe: (method, seconds, code) => metrics.observeCommand(method, seconds, code),
     });
@@ -108,6 +115,30 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
   }
 }
 
+interface WorkerParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly health: () => Promise<Health>;
+  readonly db: Database | undefined;
+  readonly closers: (() => Promise<void>)[];
+  readonly close: () => Promise<void>;
+}
+
+/** What a worker shows over HTTP: its health and its metrics. */
+async function startWorkerHttp(parts: WorkerParts): Promise<Carillon> {
+  const { logger, metrics, health, db, closers, close } = parts;
+  const { http_server, http_api, ...rest } = parts.config;
+  const config = { ...rest, http_server, http_api: { ...http_api, disabled: true } };
+  const dispatcher = new Dispatcher([]);
+  const app = createHttpApi({ config, dispatcher, logger, health, metrics: () => metrics.text() });
+  const port = await listen(app, config);
+  closers.push(() => app.close());
+  const url = `http://${http_server.address || 'localhost'}:${port}`;
+  logger.info({ url, version: VERSION, database: db?.kind ?? 'none' }, 'push workers run');
+  return { url, port, dispatch: (method, request) => dispatcher.dispatch(method, request), close };
+}
+
 /** pino to stdout; secrets never reach it, because nothing hands it any. */
 export function createLogger(level: Config['log']['level']): Logger {
   return pino({ level: level === 'none' ? 'silent' : level });
@@ -127,37 +158,6 @@ async function openOwnDatabase(
   const applied = await migrate(own, 'carillon', PUSH_MIGRATIONS);
   if (applied.length > 0) logger.info({ applied }, 'database schema brought up to date');
   return own;
-}
-
-async function startPush(
-  db: Database,
-  config: Config,
-  logger: Logger,
-  metrics: Metrics,
-  closers: (() => Promise<void>)[],
-): Promise<Push | undefined> {
-  const { push_notifications: options, shutdown } = config;
-  if (!options.enabled) return undefined;
-  const rules = new Map<ProviderName, ProviderRules>();
-  const webpush = options.enabled_providers.includes('webpush');
-  if (webpush) rules.set('webpush', webPushRules(options.webpush));
-  const senders = createSenderPool({
-    threads: options.sender_threads,
-    providers: webpush ? { webpush: options.webpush } : {},
-    logger,
-  });
-  closers.push(() => senders.close());
-  const push = await openPush({
-    db,
-    config: options,
-    senders,
-    rules,
-    logger,
-    onOutcome: metrics.countOutcome,
-  });
-  closers.push(() => push.close(shutdown.timeout));
-  await push.startWorkers();
-  return push;
 }
 
 async function listen(

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
 import type { Config } from '../config/config.ts';
+import type { Health } from '../health.ts';
 import type { Logger } from '../logger.ts';
 import { type Dispatcher, RequestTypeError } from './dispatch.ts';
 import { errorBody, toApiError } from './replies.ts';
@@ -9,6 +10,7 @@ export interface HttpApiOptions {
   readonly config: Pick<Config, 'http_api' | 'health' | 'prometheus'>;
   readonly dispatcher: Dispatcher;
   readonly logger: Logger;
+  readonly health: () => Promise<Health>;
   /** Prometheus text; absent when metrics are off. */
   readonly metrics?: () => Promise<string>;
   readonly observe?: (method: string, seconds: number, errorCode: number | undefined) => void;
@@ -57,7 +59,11 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
           }
           const apiError = toApiError(error, method, logger);
           errorCode = apiError.code;
-          if (!transport) return JSON.stringify({ error: errorBody(apiError) });
+          if (!transport) {
+            // What could not be kept must not look like a success to a caller that reads nothing but the status.
+            if (apiError.status === 503) reply.code(503);
+            return JSON.stringify({ error: errorBody(apiError) });
+          }
           return reply.code(apiError.status).send(JSON.stringify(errorBody(apiError)));
         } finally {
           options.observe?.(method, (performance.now() - started) / 1000, errorCode);
@@ -65,7 +71,13 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
       },
     });
   }
-  if (health.enabled) app.get(health.handler_prefix, async () => ({}));
+  if (health.enabled) {
+    app.get(health.handler_prefix, async (_request, reply) => {
+      const state = await options.health();
+      return reply.code(state.ready ? 200 : 503).send(state);
+    });
+    app.get(`${health.handler_prefix}/live`, async () => ({ live: true }));
+  }
   const { metrics } = options;
   if (prometheus.enabled && metrics) {
     app.get(prometheus.handler_prefix, async (_request, reply) => {

@@ -1,7 +1,8 @@
 /** The command `carillon`. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Config } from '../config/config.ts';
 import { ConfigError, loadConfig } from '../config/load.ts';
 import { generateVapidKeys } from '../push/providers/webpush/index.ts';
 import { createLogger, startCarillon } from '../server.ts';
@@ -11,6 +12,7 @@ import { VERSION } from '../version.ts';
 const HELP = `carillon: real-time messages and push notifications
 
   carillon serve [--config config.json]         start the server
+  carillon worker [--config config.json]        run push workers alone, beside servers on the same PostgreSQL or Redis
   carillon check-config [--config config.json]  read the configuration, name what is wrong, start nothing
   carillon vapid                                make a VAPID key pair for Web Push
   carillon version
@@ -26,7 +28,10 @@ export async function main(args: readonly string[]): Promise<number | undefined>
     const file = values.config ?? (existsSync('config.json') ? 'config.json' : undefined);
     switch (command) {
       case 'serve':
-        await serve(file);
+        await serve(file, 'serve');
+        return undefined;
+      case 'worker':
+        await serve(file, 'worker');
         return undefined;
       case 'check-config': {
         const { warnings } = await loadConfig({ ...(file && { file }), env: process.env });
@@ -55,12 +60,13 @@ export async function main(args: readonly string[]): Promise<number | undefined>
   }
 }
 
-async function serve(file: string | undefined): Promise<void> {
+async function serve(file: string | undefined, role: 'serve' | 'worker'): Promise<void> {
   const { config, warnings } = await loadConfig({ ...(file && { file }), env: process.env });
+  const dataDir = resolve(process.env.CARILLON_DATA_DIR || 'carillon-data');
+  if (role === 'worker') checkWorker(config, dataDir);
   const logger = createLogger(config.log.level);
   for (const warning of warnings) logger.warn({}, warning);
-  const dataDir = resolve(process.env.CARILLON_DATA_DIR || 'carillon-data');
-  const carillon = await startCarillon({ config, dataDir, logger });
+  const carillon = await startCarillon({ config, dataDir, logger, role });
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) process.exit(1);
@@ -81,6 +87,23 @@ async function serve(file: string | undefined): Promise<void> {
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
+}
+
+/** @throws ConfigError when there is nothing to work on, or only what another process holds */
+function checkWorker({ push_notifications: push, database }: Config, dataDir: string): void {
+  if (!push.enabled)
+    throw new ConfigError(['push_notifications.enabled is false: a worker has nothing to do']);
+  if (database.enabled && !database.postgresql.dsn) {
+    throw new ConfigError([
+      'a worker needs database.postgresql.dsn: the embedded database belongs to one process. (Without devices: database.enabled: false, and a queue in Redis or PostgreSQL)',
+    ]);
+  }
+  const ownKeys = push.webpush.vapid_public_key !== '' || existsSync(join(dataDir, 'secrets.json'));
+  if (push.enabled_providers.includes('webpush') && !ownKeys) {
+    throw new ConfigError([
+      `push_notifications.webpush.vapid_public_key and vapid_private_key are missing: a worker must sign with the server's keys. Set them for both, or give the worker the server's secrets.json in ${dataDir} (CARILLON_DATA_DIR)`,
+    ]);
+  }
 }
 
 /** What went wrong, for a person; a stack only for what nobody foresaw. */

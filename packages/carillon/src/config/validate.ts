@@ -2,6 +2,8 @@ import type { Config, NamespaceOptions } from './config.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
 const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
+const TABLE_PREFIX = /^([a-z][a-z0-9_]{0,19})?$/;
+const REDIS_ADDRESS = /^(rediss?|redis\+unix|unix):\/\/\S+$|^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/;
 const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/;
 
 /** What no single option can check by itself. Gives back problems in words: key, value, what is allowed. */
@@ -89,6 +91,39 @@ function consumerProblems({ consumers, database }: Config): string[] {
   return problems;
 }
 
+function queueProblems(
+  { type, redis, postgresql }: Config['push_notifications']['queue'],
+  database: Config['database'],
+): string[] {
+  const path = 'push_notifications.queue';
+  const problems: string[] = [];
+  const isRedis = type === 'redis' || (type === '' && redis.address !== '');
+  if (isRedis && !redis.address) {
+    problems.push(
+      `${path}.type is "redis", but ${path}.redis.address is empty: allowed is host:port or a redis:// URL`,
+    );
+  }
+  if (isRedis && redis.address && !REDIS_ADDRESS.test(redis.address)) {
+    problems.push(
+      `${path}.redis.address is not readable: allowed is host:port or a redis:// or rediss:// URL`,
+    );
+  }
+  if (!isRedis && !database.enabled && !postgresql.dsn) {
+    problems.push(
+      `${path} has nowhere to keep jobs, because database.enabled is false: set ${path}.redis.address or ${path}.postgresql.dsn`,
+    );
+  }
+  if (postgresql.reuse_from_database && postgresql.dsn) {
+    problems.push(`${path}.postgresql.reuse_from_database and ${path}.postgresql.dsn exclude each other`);
+  }
+  if (!TABLE_PREFIX.test(postgresql.prefix)) {
+    problems.push(
+      `${path}.postgresql.prefix is ${JSON.stringify(postgresql.prefix)}: allowed are up to 20 of a-z, 0-9 and "_", beginning with a letter`,
+    );
+  }
+  return problems;
+}
+
 function pushProblems({ push_notifications: push, database }: Config): string[] {
   if (!push.enabled) return [];
   const problems: string[] = [];
@@ -99,13 +134,11 @@ function pushProblems({ push_notifications: push, database }: Config): string[] 
       );
     }
   }
-  if (push.queue.type === 'redis' || (push.queue.type === '' && push.queue.redis.address)) {
+  problems.push(...queueProblems(push.queue, database));
+  if (push.read_from_replica && database.postgresql.replica_dsn.length === 0) {
     problems.push(
-      'push_notifications.queue: Redis is not available in this version; allowed is {"type": "postgresql"}',
+      'push_notifications.read_from_replica needs database.postgresql.replica_dsn, a list of DSNs',
     );
-  }
-  if (!database.enabled) {
-    problems.push('push_notifications.enabled needs a database in this version: database.enabled is false');
   }
   const { subject, vapid_public_key, vapid_private_key, insecure_endpoint_origins } = push.webpush;
   if (!subject && push.enabled_providers.includes('webpush')) {

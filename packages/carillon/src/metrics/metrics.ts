@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { observePush, type PushObservations } from './push.ts';
 
 /** What real time can say of itself at any moment. */
 export interface RealtimeStats {
@@ -10,10 +11,20 @@ export interface RealtimeStats {
 
 export interface Metrics {
   observeCommand(method: string, seconds: number, errorCode: number | undefined): void;
-  countOutcome(provider: string, outcome: { readonly kind: string; readonly code: string }): void;
+  countOutcome(
+    provider: string,
+    outcome: { readonly kind: string; readonly code: string },
+    about: { readonly recipientType: string; readonly platform: string },
+  ): void;
+  countSettled(
+    provider: string,
+    settled: { readonly retried: number; readonly dead: readonly { readonly code: string }[] },
+  ): void;
+  countScheduled(recipientType: string): void;
+  observeJob(lane: string, recipientType: string, seconds: number): void;
   consumerCounters(name: string): { processed(count: number): void; failed(): void };
   observeRealtime(stats: () => RealtimeStats): void;
-  observeQueue(depth: () => Promise<ReadonlyMap<string, number>>): void;
+  observePush(observations: PushObservations): void;
   /** Prometheus' text format. */
   text(): Promise<string>;
 }
@@ -39,7 +50,32 @@ export function createMetrics(): Metrics {
   const pushes = new Counter({
     name: 'centrifugo_push_notification_count',
     help: 'Outcomes of single sends',
-    labelNames: ['provider', 'success', 'err_code'],
+    labelNames: ['provider', 'recipient_type', 'platform', 'success', 'err_code'],
+    registers,
+  });
+  const retries = new Counter({
+    name: 'carillon_push_retry_count',
+    help: 'Single sends that failed, may pass later and are queued again',
+    labelNames: ['provider'],
+    registers,
+  });
+  const deadLetters = new Counter({
+    name: 'carillon_push_dead_letter_count',
+    help: 'Single sends that were given up, with a record that says why',
+    labelNames: ['provider', 'err_code'],
+    registers,
+  });
+  const scheduled = new Counter({
+    name: 'centrifugo_push_scheduled_request_count',
+    help: 'Pushes accepted with a time to come',
+    labelNames: ['recipient_type'],
+    registers,
+  });
+  const jobs = new Histogram({
+    name: 'centrifugo_push_job_duration_seconds_histogram',
+    help: 'Duration of jobs of the push queue; provider is the lane, fanout for finding recipients',
+    labelNames: ['provider', 'recipient_type'],
+    buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30],
     registers,
   });
   const processed = new Counter({
@@ -59,10 +95,23 @@ export function createMetrics(): Metrics {
       commands.observe({ protocol: 'http', method }, seconds);
       if (errorCode !== undefined) commandErrors.inc({ protocol: 'http', method, error: String(errorCode) });
     },
-    countOutcome(provider, { kind, code }) {
+    countOutcome(provider, { kind, code }, { recipientType, platform }) {
       const success = kind === 'accepted';
-      pushes.inc({ provider, success: String(success), err_code: success ? '' : code });
+      pushes.inc({
+        provider,
+        recipient_type: recipientType,
+        platform,
+        success: String(success),
+        err_code: success ? '' : code,
+      });
     },
+    countSettled(provider, { retried, dead }) {
+      retries.inc({ provider }, retried);
+      for (const { code } of dead) deadLetters.inc({ provider, err_code: code });
+    },
+    countScheduled: (recipientType) => scheduled.inc({ recipient_type: recipientType }),
+    observeJob: (lane, recipientType, seconds) =>
+      jobs.observe({ provider: lane, recipient_type: recipientType }, seconds),
     consumerCounters(name) {
       const labels = { consumer_name: name };
       processed.inc(labels, 0);
@@ -81,18 +130,7 @@ export function createMetrics(): Metrics {
         });
       }
     },
-    observeQueue(depth) {
-      new Gauge({
-        name: 'centrifugo_push_queue_consuming_lag',
-        help: 'Jobs of the push queue that wait or are under way',
-        labelNames: ['provider', 'queue'],
-        registers,
-        async collect() {
-          this.reset();
-          for (const [lane, jobs] of await depth()) this.set({ provider: lane, queue: 'postgresql' }, jobs);
-        },
-      });
-    },
+    observePush: (observations) => observePush(register, observations),
     text: () => register.metrics(),
   };
 }

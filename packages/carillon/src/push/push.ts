@@ -1,53 +1,78 @@
-import { randomUUID } from 'node:crypto';
 import type { PushConfig } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import type { Database } from '../storage/database.ts';
 import { DeviceRegistry } from './devices/registry.ts';
 import { Topics } from './devices/topics.ts';
-import type { Outcome, ProviderName, ProviderRules } from './providers/provider.ts';
-import { PostgresQueue } from './queue/postgres.ts';
+import type { ProviderName, ProviderRules } from './providers/provider.ts';
+import type { LaneDepth, PushQueue } from './queue/queue.ts';
 import { Pushes } from './send/pushes.ts';
+import { PushReports } from './status/reports.ts';
+import { Statuses } from './status/statuses.ts';
+import { purgeReservations } from './worker/limiter.ts';
+import type { OnOutcome } from './worker/send-batch.ts';
 import type { SenderPool } from './worker/senders.ts';
+import type { Settled } from './worker/settlement.ts';
 import { PushWorker } from './worker/worker.ts';
 
-const LEASE_MS = 10_000;
 const PURGE_MS = 60 * 60_000;
 
 export interface PushOptions {
-  readonly db: Database;
+  /** Of the devices; without it raw tokens and native topics can be sent to. */
+  readonly db: Database | undefined;
+  /** Where fan-outs read devices, if not there. */
+  readonly replica?: Database | undefined;
+  readonly queue: PushQueue;
   readonly config: PushConfig;
   readonly senders: SenderPool;
   readonly rules: ReadonlyMap<ProviderName, ProviderRules>;
   readonly logger: Logger;
   readonly random?: () => number;
   /** How long a job stays with a worker that gives no sign of life. */
-  readonly leaseMs?: number;
-  readonly onOutcome?: (provider: ProviderName, outcome: Outcome) => void;
+  readonly leaseMs: number;
+  readonly onOutcome?: OnOutcome;
+  readonly onSettled?: (provider: ProviderName, settled: Settled) => void;
+  readonly onJob?: (lane: string, recipientType: string, seconds: number) => void;
+  readonly onScheduled?: (recipientType: string) => void;
+}
+
+/** What needs the devices' database. */
+export interface PushRegistry {
+  readonly devices: DeviceRegistry;
+  readonly topics: Topics;
+  readonly reports: PushReports;
 }
 
 /** Push notifications: the registry, accepting pushes, and the workers that send them. */
 export interface Push {
-  readonly devices: DeviceRegistry;
-  readonly topics: Topics;
+  readonly registry: PushRegistry | undefined;
   readonly pushes: Pushes;
-  /** Jobs waiting or under way, per lane. */
-  depth(): Promise<ReadonlyMap<string, number>>;
+  readonly queue: PushQueue;
+  /** Stops what is still undelivered of a push; unknown and finished ones are no error. */
+  cancel(uid: string): Promise<void>;
+  depth(): Promise<ReadonlyMap<string, LaneDepth>>;
+  /** Jobs that this process has under way, per lane. */
+  inFlight(): ReadonlyMap<string, number>;
   startWorkers(): Promise<void>;
   /** Takes no more jobs, waits up to `timeoutMs` for those under way, and lets go of the rest. */
   close(timeoutMs: number): Promise<void>;
 }
 
-/** Puts the parts of push together on a migrated database. */
-export async function openPush(options: PushOptions): Promise<Push> {
-  const { db, config, senders, rules, logger, random = Math.random, leaseMs = LEASE_MS } = options;
-  const queue = new PostgresQueue({ db, workerId: randomUUID(), leaseMs });
-  if (db.kind === 'pglite') await queue.voidLeases();
-  const batchSize = (provider: ProviderName) =>
-    provider === 'webpush' ? config.webpush.tokens_batch_size : 100;
-  const pushes = new Pushes({ db, queue, rules, batchSize });
+/** Puts the parts of push together on a migrated database and an open queue. */
+export function openPush(options: PushOptions): Push {
+  const { db, queue, config, senders, rules, logger, random = Math.random, leaseMs } = options;
+  const batchSize = (provider: ProviderName) => config[provider].tokens_batch_size;
+  const pushes = new Pushes({
+    queue,
+    rules,
+    batchSize,
+    ...(options.onScheduled && { onScheduled: options.onScheduled }),
+  });
+  const statuses = db && new Statuses(db, config.status);
   const worker = new PushWorker({
     db,
+    replica: options.replica,
     queue,
+    statuses,
     senders,
     config,
     batchSize,
@@ -56,13 +81,22 @@ export async function openPush(options: PushOptions): Promise<Push> {
     providers: [...rules.keys()],
     renewMs: leaseMs / 3,
     onOutcome: options.onOutcome ?? (() => {}),
+    onSettled: options.onSettled ?? (() => {}),
+    onJob: options.onJob ?? (() => {}),
   });
-  const devices = new DeviceRegistry(db, rules);
+  const registry = db &&
+    statuses && {
+      devices: new DeviceRegistry(db, rules),
+      topics: new Topics(db),
+      reports: new PushReports(queue, statuses),
+    };
   const sweep = async () => {
     try {
-      await pushes.purge();
+      await queue.purge();
+      await statuses?.purge();
+      if (db) await purgeReservations(db);
       const interval = config.max_inactive_device_interval;
-      const removed = interval > 0 ? await devices.removeInactive(interval) : 0;
+      const removed = registry && interval > 0 ? await registry.devices.removeInactive(interval) : 0;
       if (removed > 0) logger.info({ removed }, 'push: inactive devices removed');
     } catch (error) {
       logger.error({ err: error }, 'push: the hourly sweep failed; the next one tries again');
@@ -70,10 +104,15 @@ export async function openPush(options: PushOptions): Promise<Push> {
   };
   let timer: NodeJS.Timeout | undefined;
   return {
-    devices,
-    topics: new Topics(db),
+    registry,
     pushes,
+    queue,
+    async cancel(uid) {
+      const removed = await queue.cancel(uid);
+      await new PushReports(queue, statuses).recordCancelled(uid, removed);
+    },
     depth: () => queue.depth(),
+    inFlight: () => worker.inFlight(),
     async startWorkers() {
       await worker.start();
       timer = setInterval(sweep, PURGE_MS);

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { UnavailableError } from '../errors.ts';
 import type { Database, NotifyListener, Queryable } from './database.ts';
 import { PostgresListener } from './postgres-listener.ts';
 
@@ -63,7 +64,9 @@ class PostgresDatabase implements Database {
   }
 
   async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
-    const client = await this.#pool.connect();
+    const client = await this.#pool.connect().catch((error) => {
+      throw asUnavailable(error);
+    });
     let broken: Error | undefined;
     // A connection that dies between two statements emits 'error'; without a listener that ends the process.
     const onError = (error: Error) => {
@@ -84,7 +87,7 @@ class PostgresDatabase implements Database {
       await client.query('ROLLBACK').catch((rollbackError: Error) => {
         broken = rollbackError;
       });
-      throw error;
+      throw asUnavailable(error);
     } finally {
       client.off('error', onError);
       client.release(broken);
@@ -105,6 +108,32 @@ class PostgresDatabase implements Database {
 }
 
 async function rowsOf<Row>(on: pg.Pool | pg.PoolClient, text: string, params?: readonly unknown[]) {
-  const result = await on.query(text, params as unknown[]);
-  return result.rows as Row[];
+  try {
+    const result = await on.query(text, params as unknown[]);
+    return result.rows as Row[];
+  } catch (error) {
+    throw asUnavailable(error);
+  }
+}
+
+/** Classes of SQLSTATE: connection exceptions, resources at their end, operator's intervention (shutdown, start-up). */
+const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5])$/;
+const UNAVAILABLE_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'ENOENT',
+]);
+/** What the driver says without a code. */
+const UNAVAILABLE_WORDS =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Client was closed)/;
+
+function asUnavailable(error: unknown): unknown {
+  const { code = '', message = '' } = error as { code?: string; message?: string };
+  const unavailable =
+    UNAVAILABLE_STATES.test(code) || UNAVAILABLE_CODES.has(code) || UNAVAILABLE_WORDS.test(message);
+  return unavailable ? new UnavailableError('PostgreSQL', error) : error;
 }

@@ -219,7 +219,7 @@ eachDatabase('the device registry', (open) => {
       `UPDATE carillon_devices SET updated_at = now() - interval '31 days' WHERE id = $1`,
       [old],
     );
-    assert.equal(await bench.push.devices.removeInactive(30 * 86_400_000), 1);
+    assert.equal(await bench.push.registry!.devices.removeInactive(30 * 86_400_000), 1);
     assert.equal(await device(old), undefined);
     assert.ok(await device(fresh));
   });

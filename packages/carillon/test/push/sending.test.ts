@@ -239,7 +239,7 @@ eachDatabase('sending', (open) => {
         notification: { webpush: { payload: {} } },
         use_templating: true,
       }),
-      refused(/need recipient\.filter/),
+      refused(/must come with recipient\.filter/),
     );
     await assert.rejects(
       bench.ring({ users: ['x'] }, { localizations: { 'not a tag': {} } }),
@@ -287,7 +287,33 @@ eachDatabase('sending', (open) => {
         { send_at: 4_000_000_000, notification: { webpush: { payload: {} }, expire_at: 3_000_000_000 } },
         /send_at: must not be after expire_at/,
       ],
-      [{ limit_strategy: { rate_limit: {} } }, /limit_strategy is not supported in this version/, 108],
+      [
+        { limit_strategy: { rate_limit: {} } },
+        /limit_strategy\.rate_limit\.policies: must have 1 to 10 items, got 0/,
+      ],
+      [
+        { limit_strategy: { rate_limit: { policies: [{ rate: 0, interval_ms: 1 }] } } },
+        /policies\[0\]\.rate: must be 1 to 10000, got 0/,
+      ],
+      [
+        { limit_strategy: { rate_limit: { policies: [{ rate: 1, interval_ms: -5 }] } } },
+        /policies\[0\]\.interval_ms: must be 1 to \d+, got -5/,
+      ],
+      [
+        { limit_strategy: { time_limit: { send_after_time: '9:00', send_before_time: '21:00:00' } } },
+        /time_limit\.send_after_time: must be a time of day as HH:MM:SS, got "9:00"/,
+      ],
+      [
+        { limit_strategy: { time_limit: { send_after_time: '09:00:00', send_before_time: '09:00:00' } } },
+        /send_before_time: must differ from send_after_time/,
+      ],
+      [
+        {
+          recipient: { webpush_tokens: [subscription('x')] },
+          limit_strategy: { rate_limit: { policies: [{ rate: 1, interval_ms: 1 }] } },
+        },
+        /limit_strategy: must come with recipient\.filter/,
+      ],
       [{ uid: 'x'.repeat(256) }, /uid: must be at most 255 characters/],
     ];
     for (const [change, message, code] of cases) {
@@ -319,7 +345,7 @@ eachDatabase('sending', (open) => {
       { send_at: Math.floor(Date.now() / 1000) + 3_600 },
     );
     await database.db.query(`UPDATE carillon_pushes SET created_at = now() - interval '25 hours'`);
-    await bench.push.pushes.purge();
+    await bench.push.queue.purge();
     const left = await database.db.query<{ uid: string }>(
       'SELECT uid FROM carillon_pushes WHERE uid = ANY($1::text[])',
       [[done, waiting]],

@@ -5,6 +5,7 @@ import { resolveConfig } from '../../src/config/load.ts';
 import type { Outcome, ProviderName, ProviderRules, SendBatch } from '../../src/push/providers/provider.ts';
 import { webPushRules } from '../../src/push/providers/webpush/index.ts';
 import { openPush, type Push } from '../../src/push/push.ts';
+import { openQueue } from '../../src/push/queue/open.ts';
 import type { SenderPool } from '../../src/push/worker/senders.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { migrate } from '../../src/storage/migrate.ts';
@@ -75,13 +76,21 @@ export interface PushBench {
   ring(filter: object, extra?: object): Promise<string>;
   /** Resolves when no job is left. */
   untilIdle(): Promise<void>;
+  /** Resolves when no job is ready or under way; delayed ones may be left. */
+  untilWorkersIdle(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Push on a database, with fake senders; workers run unless `workers` is false. */
 export async function openPushBench(
   db: Database,
-  options: { workers?: boolean; config?: object; leaseMs?: number; senders?: FakeSenders } = {},
+  options: {
+    workers?: boolean;
+    config?: object;
+    leaseMs?: number;
+    senders?: FakeSenders;
+    queue?: object;
+  } = {},
 ): Promise<PushBench> {
   await migrate(db, 'carillon', PUSH_MIGRATIONS);
   const { config } = resolveConfig({
@@ -89,6 +98,7 @@ export async function openPushBench(
       enabled: true,
       enabled_providers: ['webpush'],
       retry: { base_delay: '10ms', max_delay: '40ms', max_attempts: 4 },
+      ...(options.queue && { queue: options.queue }),
       ...options.config,
       webpush: { subject: 'mailto:ops@example.com', tokens_batch_size: 100 },
     },
@@ -97,13 +107,16 @@ export async function openPushBench(
   const rules = new Map<ProviderName, ProviderRules>([
     ['webpush', webPushRules(config.push_notifications.webpush)],
   ]);
-  const push = await openPush({
+  const { leaseMs = 10_000 } = options;
+  const queue = await openQueue({ config: config.push_notifications.queue, db, logger: silent, leaseMs });
+  const push = openPush({
     db,
+    queue,
+    leaseMs,
     config: config.push_notifications,
     senders,
     rules,
     logger: silent,
-    ...(options.leaseMs && { leaseMs: options.leaseMs }),
   });
   const dispatcher = new Dispatcher(pushMethods(push));
   if (options.workers !== false) await push.startWorkers();
@@ -128,6 +141,13 @@ export async function openPushBench(
     async untilIdle() {
       while ((await push.depth()).size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     },
-    close: () => push.close(2_000),
+    async untilWorkersIdle() {
+      const isBusy = async () => [...(await push.depth()).values()].some(({ ready }) => ready > 0);
+      while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, 5));
+    },
+    async close() {
+      await push.close(2_000);
+      await queue.close();
+    },
   };
 }

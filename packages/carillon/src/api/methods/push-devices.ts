@@ -17,7 +17,7 @@ import {
   requireText,
   withoutZeros,
 } from './checks.ts';
-import { enabled } from './push-enabled.ts';
+import { withDatabase } from './push-enabled.ts';
 import { DeviceListSchema, DeviceRegisterSchema, DeviceUpdateSchema, Texts } from './push-schemas.ts';
 
 const PLATFORMS = ['ios', 'android', 'web'] as const;
@@ -32,7 +32,7 @@ export function deviceMethods(push: Push | undefined): Method[] {
       mutating: true,
       request: DeviceRegisterSchema,
       async handle(request) {
-        const { devices } = enabled(push);
+        const { devices } = withDatabase(push);
         const id = await devices.register({
           provider: requireText(request.provider, 'provider', 16),
           token: requireText(request.token, 'token', MAX_TOKEN_LENGTH),
@@ -52,7 +52,7 @@ export function deviceMethods(push: Push | undefined): Method[] {
       mutating: true,
       request: DeviceUpdateSchema,
       async handle(request) {
-        const { devices } = enabled(push);
+        const { devices } = withDatabase(push);
         const { user_update: user, meta_update: meta, topics_update: topics } = request;
         const { timezone_update: timezone, locale_update: locale } = request;
         await devices.update(checkSelection(request), {
@@ -75,7 +75,7 @@ export function deviceMethods(push: Push | undefined): Method[] {
       mutating: true,
       request: Type.Object({ ids: Texts, users: Texts }),
       async handle(request) {
-        await enabled(push).devices.remove(checkSelection(request));
+        await withDatabase(push).devices.remove(checkSelection(request));
         return {};
       },
     }),
@@ -84,7 +84,7 @@ export function deviceMethods(push: Push | undefined): Method[] {
       mutating: false,
       request: DeviceListSchema,
       async handle(request) {
-        const { devices } = enabled(push);
+        const { devices } = withDatabase(push);
         const cursor = request.cursor ?? '';
         if (cursor && !providerOfDeviceId(cursor))
           throw badRequest('cursor', 'must be a next_cursor of this method');
@@ -128,7 +128,8 @@ function checkSelection({ ids, users }: { ids?: string[]; users?: string[] }): D
   return selection;
 }
 
-function showDevice(device: Device): object {
+/** A device as the API writes it: zero values left out, keys as a JSON string. */
+export function showDevice(device: Device): object {
   const { webpush_keys: keys, ...rest } = device;
   return withoutZeros({ ...rest, webpush_keys: keys ? JSON.stringify(keys) : '' });
 }

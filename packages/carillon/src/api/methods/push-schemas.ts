@@ -49,6 +49,36 @@ export const DeviceListSchema = Type.Object({
   include_webpush_keys: Flag,
 });
 
+export const LimitStrategySchema = Type.Object({
+  rate_limit: Type.Optional(
+    Type.Object({
+      key: Text,
+      policies: Type.Optional(Type.Array(Type.Object({ rate: Whole, interval_ms: Whole }))),
+      drop_if_rate_limited: Flag,
+    }),
+  ),
+  time_limit: Type.Optional(
+    Type.Object({ send_after_time: Text, send_before_time: Text, no_tz_send_now: Flag }),
+  ),
+});
+
+export const DeviceTopicListSchema = Type.Object({
+  filter: Type.Optional(
+    Type.Object({
+      device_ids: Texts,
+      device_providers: Texts,
+      device_platforms: Texts,
+      device_users: Texts,
+      topics: Texts,
+      topic_prefix: Text,
+    }),
+  ),
+  cursor: Text,
+  limit: Whole,
+  include_device: Flag,
+  include_total_count: Flag,
+});
+
 export const SendSchema = Type.Object({
   uid: Text,
   send_at: Whole,
@@ -56,7 +86,7 @@ export const SendSchema = Type.Object({
   analytics_uid: Text,
   use_templating: Flag,
   use_meta: Flag,
-  limit_strategy: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  limit_strategy: Type.Optional(LimitStrategySchema),
   localizations: Type.Optional(Type.Record(Type.String(), Type.Object({ translations: TextMap }))),
   recipient: Type.Optional(
     Type.Object({

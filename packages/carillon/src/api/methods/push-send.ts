@@ -1,17 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { type Static, Type } from 'typebox';
 import { badRequest } from '../../errors.ts';
-import { PROVIDER_NAMES } from '../../push/providers/provider.ts';
+import { PROVIDER_NAMES, type ProviderName } from '../../push/providers/provider.ts';
 import type { Push } from '../../push/push.ts';
-import { notYet, type PushRequest } from '../../push/send/pushes.ts';
-import type { Rendering } from '../../push/send/rendering.ts';
+import type { Rendering } from '../../push/queue/stored-push.ts';
+import type { PushRecipient } from '../../push/send/pushes.ts';
 import { defineMethod, type Method } from '../method.ts';
 import { checkLocale, checkMeta, checkText, requireText } from './checks.ts';
 import { checkFilter } from './push-devices.ts';
-import { enabled } from './push-enabled.ts';
+import { enabled, withDatabase } from './push-enabled.ts';
+import { checkLimits } from './push-limits.ts';
 import { SendSchema, Text } from './push-schemas.ts';
 
 const MAX_RAW_TOKENS = 10_000;
+const MAX_CONDITION_LENGTH = 2_048;
 const MAX_LANGUAGES = 200;
 /** Unix seconds of the year 9999: beyond it the database's timestamps are of no use. */
 const MAX_TIME = 253_402_300_799;
@@ -27,18 +29,23 @@ export function sendMethods(push: Push | undefined): Method[] {
       request: SendSchema,
       async handle(request) {
         const { pushes } = enabled(push);
-        refuseWhatIsNotBuilt(request);
         const uid = checkText(request.uid || randomUUID(), 'uid');
         const { expire_at: expireAt, ...blocks } = request.notification ?? {};
+        const { recipientType, recipient } = checkRecipient(request.recipient ?? {});
+        if (recipient.kind === 'filter') withDatabase(push);
+        const limits = checkLimits(request.limit_strategy);
         await pushes.accept({
           uid,
-          recipient: checkRecipient(request.recipient ?? {}),
+          analyticsUid: checkText(request.analytics_uid ?? '', 'analytics_uid'),
+          recipientType,
+          recipient,
           messages: new Map(
             Object.entries(blocks).filter(([provider]) => PROVIDER_NAMES.includes(provider as never)),
           ),
           sendAt: checkTime(request.send_at, 'send_at'),
           expireAt: checkTime(expireAt, 'notification.expire_at'),
           ...checkRendering(request),
+          ...(limits && { limits }),
         });
         return { uid };
       },
@@ -48,7 +55,7 @@ export function sendMethods(push: Push | undefined): Method[] {
       mutating: true,
       request: Type.Object({ uid: Text }),
       async handle({ uid }) {
-        await enabled(push).pushes.cancel(requireText(uid, 'uid'));
+        await enabled(push).cancel(requireText(uid, 'uid'));
         return {};
       },
     }),
@@ -67,29 +74,36 @@ const RECIPIENT_KINDS = [
   'hms_condition',
 ] as const;
 
-function checkRecipient(recipient: NonNullable<SendRequest['recipient']>): PushRequest['recipient'] {
+/** Exactly one member, and what it means. */
+function checkRecipient(recipient: NonNullable<SendRequest['recipient']>): {
+  recipientType: string;
+  recipient: PushRecipient;
+} {
   const given = RECIPIENT_KINDS.filter((kind) => {
     const value = recipient[kind];
     return Array.isArray(value) ? value.length > 0 : Boolean(value);
   });
-  const [kind] = given;
-  if (given.length !== 1 || !kind) {
+  const [type] = given;
+  if (given.length !== 1 || !type) {
     throw badRequest(
       'recipient',
       `must have exactly one of ${RECIPIENT_KINDS.join(', ')}, got ${given.join(', ') || 'none'}`,
     );
   }
-  if (kind === 'filter') return { filter: checkFilter(recipient.filter ?? {}, 'recipient.filter') };
-  if (kind !== 'webpush_tokens')
-    throw badRequest(`recipient.${kind}`, `provider ${kind.split('_')[0]} is not enabled here`);
-  const tokens = recipient.webpush_tokens ?? [];
-  if (tokens.length > MAX_RAW_TOKENS) {
-    throw badRequest(
-      'recipient.webpush_tokens',
-      `must have at most ${MAX_RAW_TOKENS} items, got ${tokens.length}`,
-    );
+  if (type === 'filter') {
+    const filter = checkFilter(recipient.filter ?? {}, 'recipient.filter');
+    return { recipientType: type, recipient: { kind: 'filter', filter } };
   }
-  return { webpush_tokens: tokens };
+  const [provider, kind] = type.split('_') as [ProviderName, 'tokens' | 'topic' | 'condition'];
+  if (kind !== 'tokens') {
+    const value = checkText(recipient[type] as string, `recipient.${type}`, MAX_CONDITION_LENGTH);
+    return { recipientType: type, recipient: { kind, provider, value } };
+  }
+  const tokens = recipient[type] as string[];
+  if (tokens.length > MAX_RAW_TOKENS) {
+    throw badRequest(`recipient.${type}`, `must have at most ${MAX_RAW_TOKENS} items, got ${tokens.length}`);
+  }
+  return { recipientType: type, recipient: { kind, provider, tokens } };
 }
 
 function checkTime(value: number | undefined, field: string): number {
@@ -115,9 +129,4 @@ function checkRendering({ localizations = {}, use_templating, use_meta }: SendRe
     return [tag, checkMeta(translations, `localizations.${tag}.translations`)] as const;
   });
   return { rendering: { localizations: Object.fromEntries(texts), use_meta: use_meta ?? false } };
-}
-
-function refuseWhatIsNotBuilt(request: SendRequest): void {
-  if (request.limit_strategy && Object.keys(request.limit_strategy).length > 0)
-    throw notYet('limit_strategy');
 }

@@ -55,6 +55,9 @@ export function filterCondition(filter: DeviceFilter, params: Params): string {
 export interface RecipientRow {
   readonly id: string;
   readonly provider: ProviderName;
+  /** With the next, only where limits are to be looked at. */
+  readonly user?: string;
+  readonly timezone?: string;
 }
 
 /**
@@ -66,15 +69,17 @@ export function recipientPage(
   providers: readonly ProviderName[],
   cursor: string,
   limit: number,
+  withLimits = false,
 ): { text: string; values: unknown[] } {
   const params = new Params();
+  const columns = `d.id, d.provider${withLimits ? ', d.user_id AS user, d.timezone' : ''}`;
   const own = `d.provider = ANY(${params.add(providers)}::text[])`;
   const after = params.add(cursor);
   if (filter.topics?.length === 1) {
     const topic = params.add(filter.topics[0]);
     const rest = filterCondition({ ...filter, topics: [] }, params);
     return {
-      text: `SELECT d.id, d.provider FROM carillon_device_topics t JOIN carillon_devices d ON d.id = t.device_id
+      text: `SELECT ${columns} FROM carillon_device_topics t JOIN carillon_devices d ON d.id = t.device_id
         WHERE t.topic = ${topic} AND t.device_id > ${after} AND ${own} AND ${rest}
         ORDER BY t.device_id LIMIT ${params.add(limit)}`,
       values: params.values,
@@ -82,7 +87,7 @@ export function recipientPage(
   }
   const condition = filterCondition(filter, params);
   return {
-    text: `SELECT d.id, d.provider FROM carillon_devices d WHERE d.id > ${after} AND ${own} AND ${condition}
+    text: `SELECT ${columns} FROM carillon_devices d WHERE d.id > ${after} AND ${own} AND ${condition}
       ORDER BY d.id LIMIT ${params.add(limit)}`,
     values: params.values,
   };

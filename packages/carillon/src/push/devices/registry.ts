@@ -126,8 +126,7 @@ export class DeviceRegistry {
     const counted = [...params.values];
     const topics = `(SELECT coalesce(jsonb_agg(t.topic ORDER BY t.topic), '[]') FROM carillon_device_topics t WHERE t.device_id = d.id)`;
     const items = await this.#db.query<Device>(
-      `SELECT d.id, d.provider, d.token, d.platform, d.user_id AS user, d.timezone, d.locale,
-              extract(epoch FROM d.created_at)::int8 AS created_at, extract(epoch FROM d.updated_at)::int8 AS updated_at
+      `SELECT ${DEVICE_COLUMNS}
               ${request.topics ? `, ${topics} AS topics` : ''}
               ${request.meta ? ', d.meta' : ''} ${request.webpushKeys ? ', d.webpush_keys' : ''}
        FROM carillon_devices d
@@ -186,6 +185,10 @@ export class DeviceRegistry {
     });
   }
 }
+
+/** A `Device` from `carillon_devices AS d`, without what is asked for separately. */
+export const DEVICE_COLUMNS = `d.id, d.provider, d.token, d.platform, d.user_id AS user, d.timezone, d.locale,
+  extract(epoch FROM d.created_at)::int8 AS created_at, extract(epoch FROM d.updated_at)::int8 AS updated_at`;
 
 const COLUMNS = 'provider, token, platform, user_id, timezone, locale, meta, webpush_keys';
 const VALUES = '$1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb';

@@ -1,6 +1,7 @@
 import { ApiError } from '../../errors.ts';
 import type { Database } from '../../storage/database.ts';
-import { Params } from './device-filter.ts';
+import { type DeviceFilter, filterCondition, Params } from './device-filter.ts';
+import { DEVICE_COLUMNS, type Device } from './registry.ts';
 import { changeDeviceTopics, lockUserTopics, type TopicOp } from './topic-changes.ts';
 
 export interface UserTopicPageRequest {
@@ -16,6 +17,25 @@ export interface UserTopic {
   readonly id: number;
   readonly user: string;
   readonly topic: string;
+}
+
+export interface DeviceTopicPageRequest {
+  readonly devices: Pick<DeviceFilter, 'ids' | 'providers' | 'platforms' | 'users'>;
+  readonly topics: readonly string[];
+  readonly topicPrefix: string;
+  /** The id of the last item seen. */
+  readonly cursor: number;
+  readonly limit: number;
+  readonly totalCount: boolean;
+  /** Whether each item comes with its device. */
+  readonly device: boolean;
+}
+
+export interface DeviceTopic {
+  readonly id: number;
+  readonly device_id: string;
+  readonly topic: string;
+  readonly device?: Device;
 }
 
 /** What users and devices are bound to (push-api, section 4). */
@@ -77,6 +97,34 @@ export class Topics {
         throw new ApiError('conflict', 'user: the device belongs to another user');
       await changeDeviceTopics(tx, [id], op, topics);
     });
+  }
+
+  async listDevice(
+    request: DeviceTopicPageRequest,
+  ): Promise<{ items: DeviceTopic[]; nextCursor: string; totalCount: number | undefined }> {
+    const params = new Params();
+    const conditions = [filterCondition(request.devices, params)];
+    if (request.topics.length) conditions.push(`t.topic = ANY(${params.add(request.topics)}::text[])`);
+    if (request.topicPrefix) conditions.push(`t.topic LIKE ${params.add(likePrefix(request.topicPrefix))}`);
+    const from = `carillon_device_topics t JOIN carillon_devices d ON d.id = t.device_id WHERE ${conditions.join(' AND ')}`;
+    const counted = [...params.values];
+    const rows = await this.#db.query<{ topic_id: number; device_id: string; topic: string } & Device>(
+      `SELECT t.id AS topic_id, t.device_id, t.topic ${request.device ? `, ${DEVICE_COLUMNS}` : ''}
+       FROM ${from} AND t.id > ${params.add(request.cursor)} ORDER BY t.id LIMIT ${params.add(request.limit + 1)}`,
+      params.values,
+    );
+    const more = rows.length > request.limit;
+    if (more) rows.pop();
+    const items = rows.map(({ topic_id: id, device_id, topic, ...device }) => ({
+      id,
+      device_id,
+      topic,
+      ...(request.device && { device }),
+    }));
+    const [count] = request.totalCount
+      ? await this.#db.query<{ n: number }>(`SELECT count(*) AS n FROM ${from}`, counted)
+      : [];
+    return { items, nextCursor: more ? String(items.at(-1)?.id) : '', totalCount: count?.n };
   }
 
   async listUser(

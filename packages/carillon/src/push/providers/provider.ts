@@ -36,6 +36,8 @@ export interface Outcome {
   readonly httpStatus?: number;
   readonly retryAfterMs?: number;
   readonly id?: string;
+  /** With `gone`: since when the address is dead, in Unix milliseconds, where the service says so. */
+  readonly goneSince?: number;
 }
 
 export interface SendBatch {

@@ -1,45 +1,42 @@
-import { ApiError, badRequest } from '../../errors.ts';
-import type { Database } from '../../storage/database.ts';
+import { badRequest } from '../../errors.ts';
 import { type DeviceFilter, isEmptyFilter } from '../devices/device-filter.ts';
 import type { ProviderMessage, ProviderName, ProviderRules, Target } from '../providers/provider.ts';
 import type { NewJob, PushQueue } from '../queue/queue.ts';
-import { compileMessage, type Rendering } from './rendering.ts';
+import type { LimitStrategy, Rendering, StoredPush } from '../queue/stored-push.ts';
+import { compileMessage } from './rendering.ts';
+
+/** Who is addressed: a filter, raw tokens of a provider, or a native topic or condition of one. */
+export type PushRecipient =
+  | { readonly kind: 'filter'; readonly filter: DeviceFilter }
+  | { readonly kind: 'tokens'; readonly provider: ProviderName; readonly tokens: readonly string[] }
+  | { readonly kind: 'topic' | 'condition'; readonly provider: ProviderName; readonly value: string };
 
 /** A push as it was asked for, types checked. Times are unix seconds; 0 means not given. */
 export interface PushRequest {
   readonly uid: string;
-  readonly recipient: { readonly filter?: DeviceFilter; readonly webpush_tokens?: readonly string[] };
+  readonly analyticsUid: string;
+  /** The member of `recipient` that was given. */
+  readonly recipientType: string;
+  readonly recipient: PushRecipient;
   /** Provider → its block. */
   readonly messages: ReadonlyMap<string, unknown>;
   readonly sendAt: number;
   readonly expireAt: number;
   /** Set when messages are rendered for each device. */
   readonly rendering?: Rendering;
-}
-
-/** What workers need to know of a push, the same for all of its jobs. */
-export interface StoredPush {
-  readonly uid: string;
-  readonly filter: DeviceFilter | null;
-  readonly messages: Readonly<Partial<Record<ProviderName, ProviderMessage>>>;
-  readonly expire_at: Date | null;
-  readonly rendering: Rendering | null;
-  readonly cancelled: boolean;
+  readonly limits?: LimitStrategy;
 }
 
 export interface PushesOptions {
-  readonly db: Database;
   readonly queue: PushQueue;
   readonly rules: ReadonlyMap<string, ProviderRules>;
   /** Targets in one `send` job, per provider. */
   readonly batchSize: (provider: ProviderName) => number;
+  /** Told of pushes with a time to come. */
+  readonly onScheduled?: (recipientType: string) => void;
 }
 
-/** How long a push's `uid` is remembered after it was accepted: a repeat within that time is not sent again. */
-export const UID_RETENTION_HOURS = 24;
-const DEAD_LETTER_RETENTION_DAYS = 7;
-
-/** Accepts pushes: checks them, and stores each with its first jobs in one transaction. */
+/** Accepts pushes: checks them, and stores each with its first jobs in one step. */
 export class Pushes {
   readonly #options: PushesOptions;
 
@@ -53,88 +50,72 @@ export class Pushes {
    */
   async accept(request: PushRequest): Promise<void> {
     const messages = this.#checkMessages(request.messages);
-    const { filter, webpush_tokens: tokens } = request.recipient;
-    if (request.rendering) checkTemplates(messages, filter !== undefined);
-    if (filter && isEmptyFilter(filter)) {
+    const { recipient, sendAt, expireAt } = request;
+    if (request.rendering) checkTemplates(messages);
+    if (recipient.kind === 'filter' && isEmptyFilter(recipient.filter)) {
       throw badRequest(
         'recipient.filter',
         'must narrow by ids, users, topics, providers or platforms: empty would mean everybody',
       );
     }
-    if (request.sendAt && request.expireAt && request.sendAt > request.expireAt) {
-      throw badRequest('send_at', `must not be after expire_at (${request.expireAt}), got ${request.sendAt}`);
-    }
-    const delayMs = Math.max(0, request.sendAt * 1000 - Date.now());
-    const jobs: NewJob[] = filter
-      ? [{ lane: 'fanout', uid: request.uid, payload: { cursor: '' }, delayMs }]
-      : this.#rawJobs(request.uid, 'webpush', tokens ?? [], messages, delayMs);
-    const { db, queue } = this.#options;
-    await db.transaction(async (tx) => {
-      const inserted = await tx.query(
-        `INSERT INTO carillon_pushes (uid, filter, messages, expire_at, rendering)
-         VALUES ($1, $2::jsonb, $3::jsonb, to_timestamp(nullif($4::float8, 0)), $5::jsonb)
-         ON CONFLICT (uid) DO NOTHING RETURNING uid`,
-        [
-          request.uid,
-          filter ? JSON.stringify(filter) : null,
-          JSON.stringify(messages),
-          request.expireAt,
-          request.rendering ? JSON.stringify(request.rendering) : null,
-        ],
+    if (recipient.kind !== 'filter' && (request.rendering || request.limits)) {
+      throw badRequest(
+        request.limits ? 'limit_strategy' : 'use_templating, localizations',
+        'must come with recipient.filter: raw tokens and native topics have no device to look at',
       );
-      if (inserted.length > 0) await queue.add(tx, jobs);
-    });
-  }
-
-  /** Stops what is still undelivered of a push; unknown and finished ones are no error. */
-  async cancel(uid: string): Promise<void> {
-    await this.#options.db.transaction(async (tx) => {
-      await tx.query('UPDATE carillon_pushes SET cancelled = true WHERE uid = $1', [uid]);
-      await tx.query('DELETE FROM carillon_push_jobs WHERE uid = $1 AND locked_by IS NULL', [uid]);
-    });
-  }
-
-  /** Forgets pushes and dead letters whose time is over. */
-  async purge(): Promise<void> {
-    const { db } = this.#options;
-    await db.query(
-      `DELETE FROM carillon_pushes p WHERE p.created_at < now() - interval '${UID_RETENTION_HOURS} hours'
-       AND NOT EXISTS (SELECT FROM carillon_push_jobs j WHERE j.uid = p.uid)`,
-    );
-    await db.query(
-      `DELETE FROM carillon_push_dead_letters WHERE created_at < now() - interval '${DEAD_LETTER_RETENTION_DAYS} days'`,
-    );
+    }
+    if (sendAt && expireAt && sendAt > expireAt) {
+      throw badRequest('send_at', `must not be after expire_at (${expireAt}), got ${sendAt}`);
+    }
+    const delayMs = Math.max(0, sendAt * 1000 - Date.now());
+    const push: StoredPush = {
+      uid: request.uid,
+      analyticsUid: request.analyticsUid || request.uid,
+      recipientType: request.recipientType,
+      filter: recipient.kind === 'filter' ? recipient.filter : null,
+      messages,
+      acceptedAt: Date.now(),
+      sendAt: sendAt * 1000,
+      expireAt: expireAt * 1000,
+      rendering: request.rendering ?? null,
+      limits: request.limits ?? null,
+    };
+    const jobs: NewJob[] =
+      recipient.kind === 'filter'
+        ? [{ lane: 'fanout', uid: request.uid, payload: { cursor: '' }, delayMs }]
+        : this.#rawJobs(request, recipient, messages, delayMs);
+    const accepted = await this.#options.queue.accept(push, jobs);
+    if (accepted && delayMs > 0) this.#options.onScheduled?.(request.recipientType);
   }
 
   #checkMessages(blocks: ReadonlyMap<string, unknown>): Record<string, ProviderMessage> {
     const messages: Record<string, ProviderMessage> = {};
     for (const [provider, block] of blocks) {
       const field = `notification.${provider}`;
-      const rules = this.#options.rules.get(provider);
-      if (!rules) {
-        const enabled = [...this.#options.rules.keys()].join(', ');
-        throw badRequest(field, `provider ${provider} is not enabled here; enabled: ${enabled || 'none'}`);
-      }
-      messages[provider] = rules.checkMessage(block, field);
+      messages[provider] = this.#rulesOf(provider, field).checkMessage(block, field);
     }
     if (blocks.size === 0) throw badRequest('notification', 'must have a block for at least one provider');
     return messages;
   }
 
+  #rulesOf(provider: string, field: string): ProviderRules {
+    const rules = this.#options.rules.get(provider);
+    if (rules) return rules;
+    const enabled = [...this.#options.rules.keys()].join(', ');
+    throw badRequest(field, `provider ${provider} is not enabled here; enabled: ${enabled || 'none'}`);
+  }
+
   #rawJobs(
-    uid: string,
-    provider: ProviderName,
-    tokens: readonly string[],
+    { uid, recipientType }: PushRequest,
+    recipient: Exclude<PushRecipient, { kind: 'filter' }>,
     messages: Record<string, ProviderMessage>,
     delayMs: number,
   ): NewJob[] {
-    const rules = this.#options.rules.get(provider);
-    if (!rules || !messages[provider]) {
-      throw badRequest(`recipient.${provider}_tokens`, `needs a block notification.${provider}`);
-    }
-    const targets: Target[] = tokens.map((token, index) =>
-      rules.parseToken(token, `recipient.${provider}_tokens[${index}]`),
-    );
+    const { provider } = recipient;
+    const field = `recipient.${recipientType}`;
+    const rules = this.#rulesOf(provider, field);
+    if (!messages[provider]) throw badRequest(field, `needs a block notification.${provider}`);
+    const targets = targetsOf(recipient, rules, field);
     return chunks(targets, this.#options.batchSize(provider)).map((batch) => ({
       lane: provider,
       uid,
@@ -144,14 +125,22 @@ export class Pushes {
   }
 }
 
-/** @throws ApiError 107 naming the member whose template cannot be read */
-function checkTemplates(messages: Record<string, ProviderMessage>, hasDevices: boolean): void {
-  if (!hasDevices) {
-    throw badRequest(
-      'use_templating, localizations',
-      'need recipient.filter: raw tokens have no device to read',
-    );
+function targetsOf(
+  recipient: Exclude<PushRecipient, { kind: 'filter' }>,
+  rules: ProviderRules,
+  field: string,
+): Target[] {
+  if (recipient.kind === 'tokens') {
+    // The same token twice would ring twice.
+    const targets = recipient.tokens.map((token, index) => rules.parseToken(token, `${field}[${index}]`));
+    return [...new Map(targets.map((target) => [target.token, target])).values()];
   }
+  if (!rules.parseNative) throw badRequest(field, `provider ${rules.name} has no native topics`);
+  return [rules.parseNative(recipient.kind, recipient.value, field)];
+}
+
+/** @throws ApiError 107 naming the member whose template cannot be read */
+function checkTemplates(messages: Record<string, ProviderMessage>): void {
   for (const [provider, message] of Object.entries(messages)) {
     try {
       compileMessage(message);
@@ -161,14 +150,9 @@ function checkTemplates(messages: Record<string, ProviderMessage>, hasDevices: b
   }
 }
 
-/** Refuses what later versions will do, rather than ignore it: a push without its limit would be worse than none. */
-export function notYet(field: string): ApiError {
-  return new ApiError('notAvailable', `${field} is not supported in this version`);
-}
-
 /** Splits a list into lists of at most `size`. */
-export function chunks<T>(items: readonly T[], size: number): T[][] {
+export function chunks<T>(list: readonly T[], size: number): T[][] {
   const result: T[][] = [];
-  for (let start = 0; start < items.length; start += size) result.push(items.slice(start, start + size));
+  for (let start = 0; start < list.length; start += size) result.push(list.slice(start, start + size));
   return result;
 }

@@ -1,15 +1,6 @@
 import type { ProviderMessage } from '../providers/provider.ts';
+import type { Localizations, Rendering } from '../queue/stored-push.ts';
 import { isTemplate, parseTemplate, TemplateError, type TemplateVariables } from './template.ts';
-
-/** Language tag → name → text. */
-export type Localizations = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-/** That a push is rendered for each device, and with what. */
-export interface Rendering {
-  readonly localizations: Localizations;
-  /** Whether `.device.meta` is there. */
-  readonly use_meta: boolean;
-}
 
 /** What a message is rendered for. */
 export interface RenderedFor {

@@ -16,7 +16,7 @@ export class TemplateError extends Error {
   override name = 'TemplateError';
 }
 
-/** A parsed template: gives the text for one device. */
+/** A parsed template: gives the text for one device. Throws `TemplateError` for one whose data does not fit it. */
 export type Template = (variables: TemplateVariables) => string;
 
 type Expression = (variables: TemplateVariables) => string;
@@ -90,8 +90,11 @@ function operand(token: Token, source: string): Expression {
 
 function lookUp(variables: TemplateVariables, path: readonly string[]): string {
   let value: string | TemplateVariables | undefined = variables;
-  for (const name of path) {
-    if (typeof value !== 'object' || !Object.hasOwn(value, name)) return '';
+  for (const [depth, name] of path.entries()) {
+    if (typeof value === 'string') {
+      throw new TemplateError(`.${path.slice(0, depth).join('.')} is a text and has no member ${name}`);
+    }
+    if (value === undefined || !Object.hasOwn(value, name)) return '';
     value = value[name];
   }
   return typeof value === 'string' ? value : '';

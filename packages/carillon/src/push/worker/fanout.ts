@@ -2,11 +2,17 @@ import type { Database } from '../../storage/database.ts';
 import { type RecipientRow, recipientPage } from '../devices/device-filter.ts';
 import type { ProviderName } from '../providers/provider.ts';
 import type { FanoutPayload, Job, NewJob, PushQueue } from '../queue/queue.ts';
-import { chunks, type StoredPush } from '../send/pushes.ts';
+import type { StoredPush } from '../queue/stored-push.ts';
+import { chunks } from '../send/pushes.ts';
+import type { Statuses } from '../status/statuses.ts';
+import { type LimitedDevice, planPage, type Verdict } from './limiter.ts';
 
 export interface FanoutOptions {
+  /** The devices: a replica where one may be read. */
+  readonly devices: Pick<Database, 'query'>;
   readonly db: Database;
   readonly queue: PushQueue;
+  readonly statuses: Statuses;
   /** Devices a page: what bounds memory, whatever the audience. */
   readonly pageSize: number;
   readonly batchSize: (provider: ProviderName) => number;
@@ -15,44 +21,100 @@ export interface FanoutOptions {
   readonly adopt: (job: Job) => void;
 }
 
+/** Delays of one page that differ by less than this become one job. */
+const DELAY_GRAIN_MS = 250;
+
 /**
- * Turns a push into send jobs, page by page. Each page's jobs and the cursor behind it are written in one transaction, so
- * that whoever goes on after a crash repeats no page and leaves out none.
- * @returns how many devices were found
+ * Turns a push into send jobs, page by page. Each page's jobs and the cursor behind it are one step of the queue, so that
+ * whoever goes on after a crash repeats no page and leaves out none.
+ * @returns how many devices were found, and how many of them a limit left out
  * @throws LeaseLostError when another worker has taken over
  */
 export async function fanOut(
   options: FanoutOptions,
   job: Job<FanoutPayload>,
   push: StoredPush,
-): Promise<number> {
-  const { db, queue, pageSize } = options;
+): Promise<{ devices: number; dropped: number }> {
+  const { queue, pageSize } = options;
   const providers = Object.keys(push.messages) as ProviderName[];
   let { cursor } = job.payload;
-  let total = 0;
+  let devices = 0;
+  let dropped = 0;
   for (;;) {
-    const page = recipientPage(push.filter ?? {}, providers, cursor, pageSize);
-    const rows = await db.query<RecipientRow>(page.text, page.values);
-    const jobs = sendJobs(push.uid, rows, options.batchSize);
+    const page = recipientPage(push.filter ?? {}, providers, cursor, pageSize, push.limits !== null);
+    const rows = await options.devices.query<RecipientRow>(page.text, page.values);
+    const limited = await limit(options, push, rows);
+    const jobs = limited.groups.flatMap(({ rows: group, delayMs }) =>
+      sendJobs(push.uid, group, delayMs, options.batchSize),
+    );
     const last = rows.length < pageSize;
     // The usual push has few devices: the same worker goes on with them, and no other has to be woken.
-    const lease = last && cursor === '' && jobs.length > 0 && options.hasRoomFor(jobs);
+    const lease =
+      last &&
+      cursor === '' &&
+      jobs.length > 0 &&
+      jobs.every(({ delayMs }) => !delayMs) &&
+      options.hasRoomFor(jobs);
     cursor = rows.at(-1)?.id ?? cursor;
-    const added = await db.transaction(async (tx) => {
-      const result = await queue.add(tx, jobs, { lease });
-      if (last) await queue.finish(tx, job);
-      else await queue.moveCursor(tx, job, cursor);
-      return result;
-    });
-    if (lease) for (const own of added) options.adopt(own);
-    total += rows.length;
-    if (last) return total;
+    devices += rows.length;
+    dropped += limited.dropped;
+    if (!last) await queue.advance(job, cursor, jobs);
+    else {
+      for (const own of await queue.finish(job, { next: jobs, lease })) options.adopt(own);
+      return { devices, dropped };
+    }
   }
+}
+
+type Drop = Extract<Verdict, { drop: string }>;
+
+interface DelayGroup {
+  readonly delayMs: number;
+  readonly rows: readonly RecipientRow[];
+}
+
+/** Parts a page by when its devices may be rung; records those that will not be. */
+async function limit(
+  { db, statuses }: FanoutOptions,
+  push: StoredPush,
+  rows: readonly RecipientRow[],
+): Promise<{ groups: DelayGroup[]; dropped: number }> {
+  const { limits } = push;
+  if (!limits || rows.length === 0) return { groups: [{ delayMs: 0, rows }], dropped: 0 };
+  const now = Date.now();
+  const verdicts = await planPage(db, { ...push, limits }, rows as (RecipientRow & LimitedDevice)[], now);
+  const byDelay = new Map<number, RecipientRow[]>();
+  const dropped = new Map<ProviderName, { row: RecipientRow; verdict: Drop }[]>();
+  rows.forEach((row, index) => {
+    const verdict = verdicts[index] as Verdict;
+    if ('drop' in verdict) {
+      dropped.set(row.provider, [...(dropped.get(row.provider) ?? []), { row, verdict }]);
+    } else {
+      const delay = Math.ceil(Math.max(0, verdict.at - now) / DELAY_GRAIN_MS) * DELAY_GRAIN_MS;
+      const group = byDelay.get(delay);
+      if (group) group.push(row);
+      else byDelay.set(delay, [row]);
+    }
+  });
+  for (const [provider, list] of dropped) {
+    const records = list.map(({ row, verdict: { drop, reason } }) => ({
+      recipient: row.id,
+      status: drop === 'expired' ? ('expired' as const) : ('dropped' as const),
+      code: drop,
+      reason,
+    }));
+    await statuses.record(push, provider, records);
+  }
+  return {
+    groups: [...byDelay].map(([delayMs, group]) => ({ delayMs, rows: group })),
+    dropped: [...dropped.values()].reduce((sum, list) => sum + list.length, 0),
+  };
 }
 
 function sendJobs(
   uid: string,
   rows: readonly RecipientRow[],
+  delayMs: number,
   batchSize: (provider: ProviderName) => number,
 ): NewJob[] {
   const byProvider = Map.groupBy(rows, (row) => row.provider);
@@ -61,6 +123,7 @@ function sendJobs(
       lane: provider,
       uid,
       payload: { devices: batch.map((device) => device.id) },
+      delayMs,
     })),
   );
 }

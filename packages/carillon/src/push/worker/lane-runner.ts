@@ -21,7 +21,7 @@ export interface LaneOptions {
  */
 export class LaneRunner {
   readonly #options: LaneOptions;
-  readonly #running = new Map<number, Promise<void>>();
+  readonly #running = new Map<string, Promise<void>>();
   #taking: Promise<void> | undefined;
   #again = false;
   #timer: NodeJS.Timeout | undefined;
@@ -31,7 +31,7 @@ export class LaneRunner {
     this.#options = options;
   }
 
-  get runningIds(): readonly number[] {
+  get runningIds(): readonly string[] {
     return [...this.#running.keys()];
   }
 

@@ -3,16 +3,21 @@ import { shorten } from '../../logger.ts';
 import type { Database } from '../../storage/database.ts';
 import { filterCondition, Params } from '../devices/device-filter.ts';
 import type { Outcome, ProviderMessage, ProviderName, Target } from '../providers/provider.ts';
-import type { Job, PushQueue, SendPayload } from '../queue/queue.ts';
-import type { StoredPush } from '../send/pushes.ts';
+import type { Job, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
+import type { StoredPush } from '../queue/stored-push.ts';
 import type { RenderedFor } from '../send/rendering.ts';
+import { targetName } from '../status/recipients.ts';
+import type { Statuses } from '../status/statuses.ts';
+import { openings } from './limiter.ts';
 import { type Addressee, groupByMessage, type RenderedGroup } from './render-groups.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { SenderPool } from './senders.ts';
-import { type Recipient, type Settled, settle } from './settlement.ts';
+import { pick, type Recipient, type Settled, settle } from './settlement.ts';
 
 interface DeviceRow extends RenderedFor {
   readonly token: string;
+  readonly platform: string;
+  readonly timezone: string;
   readonly webpush_keys: Target['keys'] | null;
   readonly updated_at: string;
 }
@@ -21,15 +26,24 @@ interface DeviceRow extends RenderedFor {
 const NOTE_AFTER_MS = 20;
 
 export interface SendBatchOptions {
-  readonly db: Database;
+  /** Absent where there are no devices: raw targets only. */
+  readonly db: Database | undefined;
   readonly queue: PushQueue;
+  readonly statuses: Statuses | undefined;
   readonly senders: SenderPool;
   readonly retry: RetryPolicy;
   readonly logger: Logger;
   /** Set for `dry_run`: log instead of sending, after this many milliseconds. */
   readonly dryRunLatency: number | undefined;
-  readonly onOutcome: (provider: ProviderName, outcome: Outcome) => void;
+  readonly onOutcome: OnOutcome;
 }
+
+/** Told of each outcome; `platform` is empty for a raw target. */
+export type OnOutcome = (
+  provider: ProviderName,
+  outcome: Outcome,
+  about: { readonly recipientType: string; readonly platform: string },
+) => void;
 
 /**
  * Rings one batch. Devices are loaded now, with the push's filter once more, so that who logged out, left the topic or moved
@@ -44,12 +58,12 @@ export async function sendBatch(
   const { db, queue, logger } = options;
   const provider = job.lane as ProviderName;
   const message = push.messages[provider] as ProviderMessage;
-  const recipients = await loadRecipients(db, job, push);
+  const { now: recipients, later } = parted(await loadRecipients(db, job, push), job, push);
   const note = accumulate(NOTE_AFTER_MS, (indexes: number[]) => queue.markSettled(job, indexes));
   const outcomes = new Map<Recipient, Outcome>();
-  const report = ({ recipient, target }: Addressee, outcome: Outcome) => {
+  const report = ({ recipient, target, platform }: Addressee, outcome: Outcome) => {
     outcomes.set(recipient, outcome);
-    options.onOutcome(provider, outcome);
+    options.onOutcome(provider, outcome, { recipientType: push.recipientType, platform });
     if (outcome.kind === 'accepted') note.add(recipient.index);
     else logOutcome(logger, job, recipient, target, outcome);
   };
@@ -60,38 +74,76 @@ export async function sendBatch(
       await options.senders.send(provider, { targets, message: rendered }, reportOne);
     } else await dryRun(options.dryRunLatency, targets, reportOne);
   };
-  await Promise.all(groupByMessage(message, recipients, push.rendering).map(send));
+  const { groups, unrendered } = groupByMessage(message, recipients, push.rendering);
+  for (const { addressee, outcome } of unrendered) report(addressee, { index: 0, ...outcome });
+  await Promise.all(groups.map(send));
   await note.stop();
   const settled = await settle(
-    { db, queue, provider, expireAt: push.expire_at, retry: options.retry },
+    { db, queue, statuses: options.statuses, provider, push, retry: options.retry },
     job,
     outcomes,
+    later,
   );
   const { dead, ...counts } = settled;
   logger.info(
-    { uid: push.uid, provider, attempt: job.attempt, ...counts, dead: dead.length },
+    { uid: push.uid, provider, attempt: job.attempt, ...counts, dead: dead.length, later: later.length },
     'push batch sent',
   );
   return settled;
 }
 
-async function loadRecipients(db: Database, job: Job<SendPayload>, push: StoredPush): Promise<Addressee[]> {
+/**
+ * Retries and workers that were down can bring a job late: those whose window has closed meanwhile get a job of their own
+ * at its next opening.
+ */
+function parted(
+  addressees: readonly Addressee[],
+  job: Job<SendPayload>,
+  { limits, uid }: StoredPush,
+): { now: readonly Addressee[]; later: NewJob[] } {
+  if (!limits?.time) return { now: addressees, later: [] };
+  const time = Date.now();
+  const open = openings(limits.time);
+  const byOpening = Map.groupBy(addressees, ({ timezone }) => open(timezone, time) ?? time);
+  const now = byOpening.get(time) ?? [];
+  byOpening.delete(time);
+  const later = [...byOpening].map(([at, list]) => ({
+    lane: job.lane,
+    uid,
+    attempt: job.attempt,
+    payload: pick(
+      job.payload,
+      list.map(({ recipient }) => recipient),
+    ),
+    delayMs: at - time,
+  }));
+  return { now, later };
+}
+
+async function loadRecipients(
+  db: Database | undefined,
+  job: Job<SendPayload>,
+  push: StoredPush,
+): Promise<Addressee[]> {
   const settled = new Set(job.settled);
   const { payload } = job;
   if ('targets' in payload) {
     return payload.targets
       .map((target, index) => ({
-        recipient: { index, deviceId: '', updatedAt: undefined },
+        recipient: { index, deviceId: '', name: targetName(target), updatedAt: undefined },
         target,
         device: undefined,
+        platform: '',
+        timezone: '',
       }))
       .filter(({ recipient }) => !settled.has(recipient.index));
   }
+  if (!db) return [];
   const params = new Params();
   const own = `d.id = ANY(${params.add(payload.devices)}::text[]) AND d.provider = ${params.add(job.lane)}`;
   const condition = filterCondition(push.filter ?? {}, params);
   const rows = await db.query<DeviceRow>(
-    `SELECT d.id, d.token, d.webpush_keys, d.updated_at::text AS updated_at
+    `SELECT d.id, d.token, d.webpush_keys, d.updated_at::text AS updated_at, d.platform, d.timezone
             ${push.rendering ? ', d.user_id AS user, d.locale, d.meta' : ''}
      FROM carillon_devices d WHERE ${own} AND ${condition}`,
     params.values,
@@ -103,9 +155,11 @@ async function loadRecipients(db: Database, job: Job<SendPayload>, push: StoredP
     const { token, webpush_keys: keys, updated_at: updatedAt } = row;
     return [
       {
-        recipient: { index, deviceId: id, updatedAt },
+        recipient: { index, deviceId: id, name: id, updatedAt },
         target: keys ? { token, keys } : { token },
         device: row,
+        platform: row.platform,
+        timezone: row.timezone,
       },
     ];
   });

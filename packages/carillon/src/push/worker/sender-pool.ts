@@ -6,7 +6,7 @@ import type { SenderProviders, SenderReport, SenderRequest } from './sender-mess
 import type { SenderPool, SenderUtilization } from './senders.ts';
 
 export interface SenderPoolOptions {
-  /** 1 or more. */
+  /** 0 where nothing is sent. */
   readonly threads: number;
   readonly providers: SenderProviders;
   readonly logger: {

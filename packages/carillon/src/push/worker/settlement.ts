@@ -1,6 +1,9 @@
-import type { Database, Queryable } from '../../storage/database.ts';
+import type { Database } from '../../storage/database.ts';
 import type { Outcome, ProviderName } from '../providers/provider.ts';
-import type { Job, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
+import type { DeadLetter, Job, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
+import type { StoredPush } from '../queue/stored-push.ts';
+import { recipientName } from '../status/recipients.ts';
+import type { Statuses, StatusRecord } from '../status/statuses.ts';
 import { type RetryPolicy, retryDelay } from './retry-policy.ts';
 
 /** One target of a send job that was really handed to a sender. */
@@ -9,15 +12,19 @@ export interface Recipient {
   readonly index: number;
   /** Empty for a raw token. */
   readonly deviceId: string;
+  /** The device's id, or the shortened token. */
+  readonly name: string;
   /** The registration that was rung: a newer one must not be removed for what the older one answered. */
   readonly updatedAt: string | undefined;
 }
 
 export interface SettlementContext {
-  readonly db: Database;
+  /** Absent where there are no devices. */
+  readonly db: Database | undefined;
   readonly queue: PushQueue;
+  readonly statuses: Statuses | undefined;
   readonly provider: ProviderName;
-  readonly expireAt: Date | null;
+  readonly push: StoredPush;
   readonly retry: RetryPolicy;
 }
 
@@ -26,40 +33,49 @@ export interface Settled {
   readonly accepted: number;
   readonly removed: number;
   readonly retried: number;
-  readonly dead: readonly { readonly deviceId: string; readonly code: string; readonly reason: string }[];
-}
-
-interface DeadLetter {
-  deviceId: string;
-  code: string;
-  reason: string;
+  readonly dead: readonly DeadLetter[];
 }
 
 /**
- * Draws the consequences of an attempt in one transaction with the end of its job: dead devices go, what may pass is
- * queued again, what never will is written down.
+ * Draws the consequences of an attempt: dead devices go, statuses are recorded, and in one step with the end of its job what
+ * may pass is queued again and what never will is written down. What comes before that step can be repeated.
+ *
+ * @param later jobs for those whose time has not come, besides the retries
  */
 export async function settle(
   context: SettlementContext,
   job: Job<SendPayload>,
   outcomes: ReadonlyMap<Recipient, Outcome>,
+  later: readonly NewJob[] = [],
 ): Promise<Settled> {
-  const gone: Recipient[] = [];
+  const gone: [Recipient, Outcome][] = [];
   const retries = new Map<number, Recipient[]>();
   const dead: DeadLetter[] = [];
+  const records: StatusRecord[] = [];
   let accepted = 0;
+  // An earlier holder got these accepted, and died before it could record them.
+  for (const index of job.settled) {
+    const recipient = recipientName(job.payload, index);
+    records.push({ recipient, status: 'accepted', code: 'accepted', attempts: job.attempt });
+  }
   for (const [recipient, outcome] of outcomes) {
-    if (outcome.kind === 'accepted') accepted += 1;
-    else if (outcome.kind === 'gone') gone.push(recipient);
-    else {
-      const delay = outcome.kind === 'retry' ? nextDelay(context, job, outcome) : undefined;
-      if (delay === undefined) dead.push(deadLetter(recipient, outcome));
-      else {
-        // One delay for all that failed alike, so that they stay one batch.
-        const key = outcome.retryAfterMs ?? -1;
-        retries.set(key, [...(retries.get(key) ?? []), recipient]);
-      }
+    const { code, reason, id } = outcome;
+    const record = { recipient: recipient.name, code, attempts: job.attempt, ...(reason && { reason }) };
+    if (outcome.kind === 'accepted') {
+      accepted += 1;
+      records.push({ ...record, status: 'accepted', ...(id && { messageId: id }) });
+      continue;
     }
+    const delay = outcome.kind === 'retry' ? nextDelay(context, job, outcome) : undefined;
+    if (delay !== undefined) {
+      // One delay for all that failed alike, so that they stay one batch.
+      const key = outcome.retryAfterMs ?? -1;
+      retries.set(key, [...(retries.get(key) ?? []), recipient]);
+      continue;
+    }
+    records.push({ ...record, status: 'failed' });
+    if (outcome.kind === 'gone') gone.push([recipient, outcome]);
+    else dead.push(deadLetter(context.provider, recipient, outcome));
   }
   const again: NewJob[] = [...retries].map(([retryAfter, recipients]) => ({
     lane: job.lane,
@@ -68,12 +84,9 @@ export async function settle(
     payload: pick(job.payload, recipients),
     delayMs: retryDelay(retryAfter < 0 ? {} : { retryAfterMs: retryAfter }, job.attempt, context.retry),
   }));
-  await context.db.transaction(async (tx) => {
-    await context.queue.finish(tx, job);
-    await removeDevices(tx, gone);
-    await context.queue.add(tx, again);
-    await buryLetters(tx, job, context.provider, dead);
-  });
+  if (context.db) await removeDevices(context.db, gone);
+  await context.statuses?.record(context.push, context.provider, records);
+  await context.queue.finish(job, { next: [...again, ...later], dead });
   const retried = [...retries.values()].reduce((sum, list) => sum + list.length, 0);
   return { accepted, removed: gone.length, retried, dead };
 }
@@ -82,52 +95,40 @@ export async function settle(
 function nextDelay(context: SettlementContext, job: Job, outcome: Outcome): number | undefined {
   if (job.attempt >= context.retry.limits.max_attempts) return undefined;
   const earliest = outcome.retryAfterMs ?? 0;
-  if (context.expireAt && Date.now() + earliest >= context.expireAt.getTime()) return undefined;
+  const { expireAt } = context.push;
+  if (expireAt > 0 && Date.now() + earliest >= expireAt) return undefined;
   return earliest;
 }
 
-function deadLetter({ deviceId }: Recipient, outcome: Outcome): DeadLetter {
+function deadLetter(provider: ProviderName, { name }: Recipient, outcome: Outcome): DeadLetter {
   const words = outcome.reason ?? '';
   return {
-    deviceId,
+    provider,
+    recipient: name,
     code: outcome.code,
     reason: outcome.kind === 'retry' ? `gave up: ${words || outcome.code}` : words,
   };
 }
 
-function pick(payload: SendPayload, recipients: readonly Recipient[]): SendPayload {
+/** The part of a payload that concerns these recipients. */
+export function pick(payload: SendPayload, recipients: readonly Pick<Recipient, 'index'>[]): SendPayload {
   const indexes = recipients.map((recipient) => recipient.index);
   if ('devices' in payload) return { devices: indexes.map((index) => payload.devices[index] as string) };
   return { targets: indexes.map((index) => payload.targets[index] as (typeof payload.targets)[number]) };
 }
 
-async function removeDevices(tx: Queryable, gone: readonly Recipient[]): Promise<void> {
-  const devices = gone.filter((recipient) => recipient.deviceId !== '');
+/** A service may say since when an address is dead: a device that has registered after that is alive. */
+async function removeDevices(db: Database, gone: readonly [Recipient, Outcome][]): Promise<void> {
+  const devices = gone.filter(([recipient]) => recipient.deviceId !== '');
   if (devices.length === 0) return;
-  await tx.query(
-    `DELETE FROM carillon_devices d USING unnest($1::text[], $2::text[]) AS dead(id, updated_at)
-     WHERE d.id = dead.id AND d.updated_at::text = dead.updated_at`,
-    [devices.map((device) => device.deviceId), devices.map((device) => device.updatedAt)],
-  );
-}
-
-async function buryLetters(
-  tx: Queryable,
-  job: Job,
-  provider: ProviderName,
-  letters: readonly DeadLetter[],
-): Promise<void> {
-  if (letters.length === 0) return;
-  await tx.query(
-    `INSERT INTO carillon_push_dead_letters (uid, provider, device_id, code, reason, attempts)
-     SELECT $1, $2, device, code, reason, $3 FROM unnest($4::text[], $5::text[], $6::text[]) AS x(device, code, reason)`,
+  await db.query(
+    `DELETE FROM carillon_devices d USING unnest($1::text[], $2::text[], $3::float8[]) AS dead(id, updated_at, since)
+     WHERE d.id = dead.id AND d.updated_at::text = dead.updated_at
+       AND (dead.since IS NULL OR d.updated_at <= to_timestamp(dead.since / 1000))`,
     [
-      job.uid,
-      provider,
-      job.attempt,
-      letters.map((letter) => letter.deviceId),
-      letters.map((letter) => letter.code),
-      letters.map((letter) => letter.reason),
+      devices.map(([device]) => device.deviceId),
+      devices.map(([device]) => device.updatedAt),
+      devices.map(([, outcome]) => outcome.goneSince ?? null),
     ],
   );
 }

@@ -1,21 +1,28 @@
 import type { PushConfig } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
 import type { Database } from '../../storage/database.ts';
-import type { Outcome, ProviderName } from '../providers/provider.ts';
+import type { ProviderName } from '../providers/provider.ts';
 import type { FanoutPayload, Job, Lane, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
-import type { StoredPush } from '../send/pushes.ts';
+import type { StoredPush } from '../queue/stored-push.ts';
+import { recipientsOf } from '../status/recipients.ts';
+import type { Statuses } from '../status/statuses.ts';
 import { fanOut } from './fanout.ts';
 import { LaneRunner } from './lane-runner.ts';
-import { sendBatch } from './send-batch.ts';
+import { type OnOutcome, sendBatch } from './send-batch.ts';
 import type { SenderPool } from './senders.ts';
+import type { Settled } from './settlement.ts';
 
 const PAGE_SIZE = 1_000;
 const FANOUT_CONCURRENCY = 2;
 const CACHED_PUSHES = 500;
 
 export interface WorkerOptions {
-  readonly db: Database;
+  /** Absent where there are no devices: raw targets only. */
+  readonly db: Database | undefined;
+  /** Where a fan-out reads the devices. */
+  readonly replica: Database | undefined;
   readonly queue: PushQueue;
+  readonly statuses: Statuses | undefined;
   readonly senders: SenderPool;
   readonly config: PushConfig;
   readonly providers: readonly ProviderName[];
@@ -24,7 +31,11 @@ export interface WorkerOptions {
   /** Leases are renewed this often. */
   readonly renewMs: number;
   readonly random: () => number;
-  readonly onOutcome: (provider: ProviderName, outcome: Outcome) => void;
+  readonly onOutcome: OnOutcome;
+  /** Told what each attempt at a batch came to. */
+  readonly onSettled: (provider: ProviderName, settled: Settled) => void;
+  /** Told of every job that ended, well or not. */
+  readonly onJob: (lane: Lane, recipientType: string, seconds: number) => void;
 }
 
 /** Takes jobs from the queue, one lane for finding recipients and one per provider, and runs them. */
@@ -38,13 +49,22 @@ export class PushWorker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     const { queue, logger, config } = options;
-    const concurrency = config.queue.postgresql.consumer_concurrency;
-    const lane = (name: Lane, size: number, run: (job: Job) => Promise<void>) =>
-      [name, new LaneRunner({ lane: name, concurrency: size, queue, logger, run })] as const;
+    const concurrency = config.queue[queue.kind].consumer_concurrency;
+    const lane = (name: Lane, size: number, run: (job: Job, push: StoredPush) => Promise<void>) =>
+      [
+        name,
+        new LaneRunner({
+          lane: name,
+          concurrency: size,
+          queue,
+          logger,
+          run: (job) => this.#run(job, run),
+        }),
+      ] as const;
     this.#lanes = new Map<Lane, LaneRunner>([
-      lane('fanout', FANOUT_CONCURRENCY, (job) => this.#runFanout(job as Job<FanoutPayload>)),
+      lane('fanout', FANOUT_CONCURRENCY, (job, push) => this.#runFanout(job as Job<FanoutPayload>, push)),
       ...options.providers.map((provider) =>
-        lane(provider, concurrency, (job) => this.#runSend(job as Job<SendPayload>)),
+        lane(provider, concurrency, (job, push) => this.#runSend(job as Job<SendPayload>, push)),
       ),
     ]);
   }
@@ -80,14 +100,45 @@ export class PushWorker {
     });
   }
 
-  async #runFanout(job: Job<FanoutPayload>): Promise<void> {
-    const { db, queue, batchSize, logger } = this.#options;
-    const push = await this.#pushToSend(job);
-    if (!push) return;
-    const devices = await fanOut(
+  async #run(job: Job, run: (job: Job, push: StoredPush) => Promise<void>): Promise<void> {
+    const started = performance.now();
+    const push = await this.#load(job.uid);
+    const reason = !push
+      ? 'unknown'
+      : job.cancelled
+        ? 'cancelled'
+        : push.expireAt > 0 && push.expireAt <= Date.now()
+          ? 'expired'
+          : undefined;
+    if (push && reason === undefined) await run(job, push);
+    else await this.#drop(job, push, reason as 'unknown' | 'cancelled' | 'expired');
+    this.#options.onJob(job.lane, push?.recipientType ?? '', (performance.now() - started) / 1000);
+  }
+
+  async #drop(
+    job: Job,
+    push: StoredPush | undefined,
+    reason: 'unknown' | 'cancelled' | 'expired',
+  ): Promise<void> {
+    const { queue, statuses, logger } = this.#options;
+    if (push && reason !== 'unknown') {
+      const records = recipientsOf(job).map((recipient) => ({ recipient, status: reason }) as const);
+      await statuses?.record(push, job.lane, records);
+    }
+    await queue.finish(job);
+    logger.info({ uid: job.uid, lane: job.lane, reason }, 'push dropped');
+  }
+
+  async #runFanout(job: Job<FanoutPayload>, push: StoredPush): Promise<void> {
+    const { db, replica, queue, statuses, batchSize, logger } = this.#options;
+    if (!db || !statuses)
+      throw new Error(`push ${push.uid} has a filter, but there is no database of devices`);
+    const found = await fanOut(
       {
         db,
+        devices: replica ?? db,
         queue,
+        statuses,
         batchSize,
         pageSize: PAGE_SIZE,
         hasRoomFor: (jobs) => this.#hasRoomFor(jobs),
@@ -96,17 +147,16 @@ export class PushWorker {
       job,
       push,
     );
-    logger.info({ uid: push.uid, devices }, 'push fanned out');
+    logger.info({ uid: push.uid, ...found }, 'push fanned out');
   }
 
-  async #runSend(job: Job<SendPayload>): Promise<void> {
-    const { db, queue, senders, config, logger, random, onOutcome } = this.#options;
-    const push = await this.#pushToSend(job);
-    if (!push) return;
-    await sendBatch(
+  async #runSend(job: Job<SendPayload>, push: StoredPush): Promise<void> {
+    const { db, queue, statuses, senders, config, logger, random, onOutcome } = this.#options;
+    const settled = await sendBatch(
       {
         db,
         queue,
+        statuses,
         senders,
         logger,
         onOutcome,
@@ -116,6 +166,7 @@ export class PushWorker {
       job,
       push,
     );
+    this.#options.onSettled(job.lane as ProviderName, settled);
   }
 
   #hasRoomFor(jobs: readonly NewJob[]): boolean {
@@ -123,50 +174,14 @@ export class PushWorker {
     return [...wanted].every(([lane, list]) => (this.#lanes.get(lane)?.free ?? 0) >= list.length);
   }
 
-  /** The push of a job; undefined, with the job ended, when it is cancelled, expired or forgotten. */
-  async #pushToSend(job: Job): Promise<StoredPush | undefined> {
-    const { db, queue, logger } = this.#options;
-    const push = await this.#load(job.uid);
-    const reason = !push
-      ? 'unknown'
-      : push.cancelled
-        ? 'cancelled'
-        : isOver(push.expire_at)
-          ? 'expired'
-          : undefined;
-    if (reason === undefined) return push;
-    await db.transaction((tx) => queue.finish(tx, job));
-    logger.info({ uid: job.uid, lane: job.lane, reason }, 'push dropped');
-    return undefined;
+  /** Kept for the many jobs of one push; what can change of it, its cancellation, comes with each job. */
+  #load(uid: string): Promise<StoredPush | undefined> {
+    const known = this.#pushes.get(uid);
+    if (known) return known;
+    if (this.#pushes.size >= CACHED_PUSHES) this.#pushes.delete(this.#pushes.keys().next().value as string);
+    const loading = this.#options.queue.load(uid).then((found) => found?.push);
+    this.#pushes.set(uid, loading);
+    loading.catch(() => this.#pushes.delete(uid));
+    return loading;
   }
-
-  /** Cached for the many jobs of one push; but not its cancellation, which is asked for each time. */
-  async #load(uid: string): Promise<StoredPush | undefined> {
-    let cached = this.#pushes.get(uid);
-    if (!cached) {
-      if (this.#pushes.size >= CACHED_PUSHES) this.#pushes.delete(this.#pushes.keys().next().value as string);
-      cached = this.#read(uid);
-      this.#pushes.set(uid, cached);
-      cached.catch(() => this.#pushes.delete(uid));
-      return cached;
-    }
-    const push = await cached;
-    const [row] = await this.#options.db.query<{ cancelled: boolean }>(
-      'SELECT cancelled FROM carillon_pushes WHERE uid = $1',
-      [uid],
-    );
-    return push && row ? { ...push, cancelled: row.cancelled } : undefined;
-  }
-
-  async #read(uid: string): Promise<StoredPush | undefined> {
-    const [row] = await this.#options.db.query<StoredPush>(
-      'SELECT uid, filter, messages, expire_at, rendering, cancelled FROM carillon_pushes WHERE uid = $1',
-      [uid],
-    );
-    return row;
-  }
-}
-
-function isOver(expireAt: Date | null): boolean {
-  return expireAt !== null && expireAt.getTime() <= Date.now();
 }

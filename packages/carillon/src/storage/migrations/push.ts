@@ -1,6 +1,6 @@
 import type { Migration } from '../database.ts';
 
-/** Tables of the push notification API: who can be rung, and what is still to be sent. */
+/** Tables of the push notification API: who can be rung, how often, and what became of it. */
 export const PUSH_MIGRATIONS: readonly Migration[] = [
   {
     name: '001_devices',
@@ -41,45 +41,35 @@ export const PUSH_MIGRATIONS: readonly Migration[] = [
       CREATE INDEX carillon_user_topics_topic ON carillon_user_topics (topic text_pattern_ops, id);`,
   },
   {
-    name: '002_queue',
+    name: '005_limits_and_statuses',
     sql: `
-      CREATE TABLE carillon_pushes (
-        uid text PRIMARY KEY,
-        filter jsonb,
-        messages jsonb NOT NULL,
-        expire_at timestamptz,
-        cancelled boolean NOT NULL DEFAULT false,
-        created_at timestamptz NOT NULL DEFAULT now()
-      );
-      CREATE INDEX carillon_pushes_created ON carillon_pushes (created_at);
-
-      CREATE TABLE carillon_push_jobs (
-        id bigserial PRIMARY KEY,
-        lane text NOT NULL,
+      CREATE TABLE carillon_push_rate_hits (
+        bucket text NOT NULL,
         uid text NOT NULL,
-        ready_at timestamptz NOT NULL,
-        locked_by text,
-        attempt int NOT NULL DEFAULT 1,
-        payload jsonb NOT NULL,
-        settled int[] NOT NULL DEFAULT '{}'
+        device_id text NOT NULL,
+        at bigint NOT NULL,
+        expires_at bigint NOT NULL,
+        PRIMARY KEY (uid, device_id)
       );
-      CREATE INDEX carillon_push_jobs_ready ON carillon_push_jobs (lane, ready_at, id);
-      CREATE INDEX carillon_push_jobs_uid ON carillon_push_jobs (uid);
+      CREATE INDEX carillon_push_rate_hits_at ON carillon_push_rate_hits (bucket, at);
+      CREATE INDEX carillon_push_rate_hits_expires ON carillon_push_rate_hits (expires_at);
 
-      CREATE TABLE carillon_push_dead_letters (
-        id bigserial PRIMARY KEY,
+      CREATE TABLE carillon_push_statuses (
         uid text NOT NULL,
+        recipient text NOT NULL,
+        analytics_uid text NOT NULL,
         provider text NOT NULL,
-        device_id text NOT NULL DEFAULT '',
-        code text NOT NULL,
+        status text NOT NULL,
+        code text NOT NULL DEFAULT '',
         reason text NOT NULL DEFAULT '',
-        attempts int NOT NULL,
-        created_at timestamptz NOT NULL DEFAULT now()
+        message_id text NOT NULL DEFAULT '',
+        attempts int NOT NULL DEFAULT 0,
+        updated_at timestamptz NOT NULL DEFAULT now(),
+        delivered_at timestamptz,
+        interacted_at timestamptz,
+        PRIMARY KEY (uid, recipient)
       );
-      CREATE INDEX carillon_push_dead_letters_created ON carillon_push_dead_letters (created_at);`,
-  },
-  {
-    name: '003_rendering',
-    sql: 'ALTER TABLE carillon_pushes ADD COLUMN rendering jsonb',
+      CREATE INDEX carillon_push_statuses_analytics ON carillon_push_statuses (analytics_uid, recipient);
+      CREATE INDEX carillon_push_statuses_updated ON carillon_push_statuses (updated_at);`,
   },
 ];

@@ -1,0 +1,62 @@
+import type { Job, PushQueue } from '../queue/queue.ts';
+import type { StoredPush } from '../queue/stored-push.ts';
+import { recipientsOf } from './recipients.ts';
+import type { Statuses, StatusPageRequest, StatusRow } from './statuses.ts';
+
+/**
+ * Where a push is as a whole: `scheduled` until its `send_at`, `sending` while jobs of it are left, `cancelled` or `expired`
+ * when that is why the rest will not be sent, else `done`.
+ */
+export type PushState = 'scheduled' | 'sending' | 'cancelled' | 'expired' | 'done';
+
+export interface PushReport {
+  /** Undefined when the push is not, or no longer, known, and only its statuses are. */
+  readonly state: PushState | undefined;
+  readonly push: StoredPush | undefined;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly rows: readonly StatusRow[];
+  readonly more: boolean;
+}
+
+/** Tells what became of pushes, from the queue and the statuses. */
+export class PushReports {
+  readonly #queue: PushQueue;
+  readonly statuses: Statuses | undefined;
+
+  constructor(queue: PushQueue, statuses: Statuses | undefined) {
+    this.#queue = queue;
+    this.statuses = statuses;
+  }
+
+  /** Undefined when nothing is known of it. */
+  async read(request: StatusPageRequest): Promise<PushReport | undefined> {
+    const { statuses } = this;
+    if (!statuses) return undefined;
+    const found = request.uid ? await this.#queue.load(request.uid) : undefined;
+    const [counts, { rows, more }, pending] = await Promise.all([
+      statuses.counts(request),
+      statuses.page(request),
+      found ? this.#queue.pending(request.uid) : 0,
+    ]);
+    if (!found && Object.keys(counts).length === 0) return undefined;
+    const state = found && stateOf(found.push, found.cancelled, pending);
+    return { state, push: found?.push, counts, rows, more };
+  }
+
+  /** Records those whom the removed jobs of a cancelled push would have rung. */
+  async recordCancelled(uid: string, removed: readonly Job[]): Promise<void> {
+    const found = this.statuses?.on && removed.length > 0 ? await this.#queue.load(uid) : undefined;
+    if (!found) return;
+    for (const job of removed) {
+      const records = recipientsOf(job).map((recipient) => ({ recipient, status: 'cancelled' }) as const);
+      await this.statuses?.record(found.push, job.lane, records);
+    }
+  }
+}
+
+function stateOf(push: StoredPush, cancelled: boolean, pending: number): PushState {
+  if (cancelled) return 'cancelled';
+  if (push.expireAt > 0 && push.expireAt <= Date.now() && pending > 0) return 'expired';
+  if (pending === 0) return 'done';
+  return push.sendAt > Date.now() ? 'scheduled' : 'sending';
+}

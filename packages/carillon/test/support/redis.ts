@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from '@redis/client';
+
+/** A redis-server of a test's own, with its log on disk, so that it can be killed and started again. */
+export interface TestRedis {
+  readonly address: string;
+  /** Ends it without a word, as a power cut would. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  command(...args: string[]): Promise<void>;
+  drop(): Promise<void>;
+}
+
+/** Why tests on Redis cannot run here, as `npm test --no-install` found; false when they can. */
+export const withoutRedis: string | false =
+  process.env.TEST_MISSING_SERVICES?.split(',').includes('redis') === true && 'needs redis';
+
+export async function startRedis(): Promise<TestRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'carillon-test-redis-'));
+  const port = await freePort();
+  let child: ChildProcess;
+  const start = async () => {
+    const options = { dir: folder, port, bind: '127.0.0.1', appendonly: 'yes', save: '' };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    await new Promise<void>((resolve, reject) => {
+      let log = '';
+      child.stdout?.on('data', (chunk: Buffer) => {
+        log += chunk;
+        if (log.includes('Ready to accept connections')) resolve();
+      });
+      child.once('exit', () => reject(new Error(`redis-server ended:\n${log}`)));
+      child.once('error', reject);
+    });
+  };
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exit;
+  };
+  await start();
+  return {
+    address: `127.0.0.1:${port}`,
+    kill,
+    start,
+    async command(...args) {
+      const client = createClient({ url: `redis://127.0.0.1:${port}` });
+      await client.connect();
+      await client.sendCommand(args);
+      await client.close();
+    },
+    async drop() {
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
