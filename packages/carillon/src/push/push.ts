@@ -39,13 +39,13 @@ export interface PushOptions {
 export interface PushRegistry {
   readonly devices: DeviceRegistry;
   readonly topics: Topics;
-  readonly reports: PushReports;
 }
 
 /** Push notifications: the registry, accepting pushes, and the workers that send them. */
 export interface Push {
   readonly registry: PushRegistry | undefined;
   readonly pushes: Pushes;
+  readonly reports: PushReports;
   readonly queue: PushQueue;
   /** Stops what is still undelivered of a push; unknown and finished ones are no error. */
   cancel(uid: string): Promise<void>;
@@ -84,12 +84,8 @@ export function openPush(options: PushOptions): Push {
     onSettled: options.onSettled ?? (() => {}),
     onJob: options.onJob ?? (() => {}),
   });
-  const registry = db &&
-    statuses && {
-      devices: new DeviceRegistry(db, rules),
-      topics: new Topics(db),
-      reports: new PushReports(queue, statuses),
-    };
+  const registry = db && { devices: new DeviceRegistry(db, rules), topics: new Topics(db) };
+  const reports = new PushReports(queue, statuses);
   const sweep = async () => {
     try {
       await queue.purge();
@@ -106,10 +102,11 @@ export function openPush(options: PushOptions): Push {
   return {
     registry,
     pushes,
+    reports,
     queue,
     async cancel(uid) {
       const removed = await queue.cancel(uid);
-      await new PushReports(queue, statuses).recordCancelled(uid, removed);
+      await reports.recordCancelled(uid, removed);
     },
     depth: () => queue.depth(),
     inFlight: () => worker.inFlight(),

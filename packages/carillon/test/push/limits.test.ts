@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { eachDatabase, type TestDatabase } from '../support/database.ts';
-import { openPushBench, type PushBench } from '../support/push.ts';
+import { eachPush, openPushBench, type PushBench, type PushPlace } from '../support/push.ts';
 
-eachDatabase('limits', (open) => {
-  let database: TestDatabase;
+eachPush('limits', (open) => {
+  let database: PushPlace;
   let bench: PushBench;
   before(async () => {
     database = await open();
-    bench = await openPushBench(database.db);
+    bench = await openPushBench(database.db, { queue: database.queue });
   });
   after(async () => {
     await bench?.close();
@@ -29,13 +28,6 @@ eachDatabase('limits', (open) => {
       rate_limit: { policies: policies.map(([rate, interval_ms]) => ({ rate, interval_ms })), ...extra },
     },
   });
-  /** Brings jobs that wait forward, as if their time had come. */
-  const letTimePass = async () => {
-    await database.db.exec(
-      "UPDATE carillon_push_jobs SET ready_at = now() WHERE locked_by IS NULL; SELECT pg_notify('carillon_push_jobs', 'webpush')",
-    );
-  };
-
   test('what exceeds the rate is dropped if so wished, and its status says why', async () => {
     await bench.register('drop1', 'dan');
     const limit = rate([[1, 60_000]], { drop_if_rate_limited: true });
@@ -129,18 +121,12 @@ eachDatabase('limits', (open) => {
     assert.equal(items[open]?.status, 'accepted');
     assert.equal(items[nowhere]?.code, 'no_timezone');
     assert.equal(items[closed], undefined);
-    const [job] = await database.db.query<{ hours: number }>(
-      'SELECT extract(epoch FROM ready_at - now()) / 3600 AS hours FROM carillon_push_jobs WHERE uid = $1',
-      [uid],
-    );
-    assert.ok(Number(job?.hours) > 8 && Number(job?.hours) < 13, `waits ${job?.hours} hours`);
-    await letTimePass();
+    const hoursToGo = async () => ((await bench.push.queue.nextReadyIn('webpush')) ?? 0) / 3_600_000;
+    const hours = await hoursToGo();
+    assert.ok(hours > 8 && hours < 13, `waits ${hours} hours`);
+    await database.letTimePass('webpush');
     await bench.untilWorkersIdle();
-    const [again] = await database.db.query<{ hours: number }>(
-      'SELECT extract(epoch FROM ready_at - now()) / 3600 AS hours FROM carillon_push_jobs WHERE uid = $1',
-      [uid],
-    );
-    assert.ok(Number(again?.hours) > 8, 'a job that comes outside the window waits for the next opening');
+    assert.ok((await hoursToGo()) > 8, 'a job that comes outside the window waits for the next opening');
     await bench.call('cancel_push', { uid });
     const after = Object.fromEntries((await statusOf(uid)).map((item) => [item.device_id, item.status]));
     assert.equal(after[closed], 'cancelled');

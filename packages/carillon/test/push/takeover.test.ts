@@ -85,3 +85,17 @@ test('a worker that is stopped finishes what it sends, and gives back what it ca
   assert.deepEqual(jobs, [{ locked_by: null, ready: true }]);
   await drop();
 });
+
+test('old pushes are forgotten, those under way are not', async () => {
+  const { db, drop } = await memoryDatabase();
+  const bench = await openPushBench(db);
+  const done = await bench.ring({ users: ['nobody'] });
+  await bench.untilIdle();
+  const waiting = await bench.ring({ users: ['nobody'] }, { send_at: Math.floor(Date.now() / 1000) + 3_600 });
+  await db.query(`UPDATE carillon_pushes SET created_at = now() - interval '25 hours'`);
+  await bench.push.queue.purge();
+  assert.equal(await bench.push.queue.load(done), undefined);
+  assert.ok(await bench.push.queue.load(waiting));
+  await bench.close();
+  await drop();
+});

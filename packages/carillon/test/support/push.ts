@@ -1,4 +1,5 @@
 import { createECDH, randomBytes } from 'node:crypto';
+import { suite } from 'node:test';
 import { Dispatcher } from '../../src/api/dispatch.ts';
 import { pushMethods } from '../../src/api/methods/push.ts';
 import { resolveConfig } from '../../src/config/load.ts';
@@ -10,7 +11,9 @@ import type { SenderPool } from '../../src/push/worker/senders.ts';
 import type { Database } from '../../src/storage/database.ts';
 import { migrate } from '../../src/storage/migrate.ts';
 import { PUSH_MIGRATIONS } from '../../src/storage/migrations/push.ts';
+import { memoryDatabase, postgresDatabase, type TestDatabase, withoutPostgres } from './database.ts';
 import { silent } from './realtime.ts';
+import { startRedis, withoutRedis } from './redis.ts';
 
 const ORIGIN = 'https://updates.push.services.mozilla.com';
 
@@ -79,6 +82,56 @@ export interface PushBench {
   /** Resolves when no job is ready or under way; delayed ones may be left. */
   untilWorkersIdle(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A database and a queue; `queue` is `push_notifications.queue`. */
+export interface PushPlace extends TestDatabase {
+  readonly queue: object;
+  /** Brings delayed jobs of a lane forward, as if their time had come. */
+  letTimePass(lane: string): Promise<void>;
+}
+
+/** Runs the same suite on every database and queue; `open` gives a fresh place each time it is called. */
+export function eachPush(title: string, body: (open: () => Promise<PushPlace>) => void): void {
+  suite(`${title} on PGlite`, () => body(() => databasePlace(memoryDatabase)));
+  suite(`${title} on PostgreSQL`, { skip: withoutPostgres }, () =>
+    body(() => databasePlace(postgresDatabase)),
+  );
+  suite(`${title} on PostgreSQL with the queue in Redis`, { skip: withoutPostgres || withoutRedis }, () =>
+    body(redisPlace),
+  );
+}
+
+async function databasePlace(database: () => Promise<TestDatabase>): Promise<PushPlace> {
+  const opened = await database();
+  return {
+    ...opened,
+    queue: {},
+    async letTimePass(lane) {
+      await opened.db.query(
+        'UPDATE carillon_push_jobs SET ready_at = now() WHERE locked_by IS NULL AND lane = $1',
+        [lane],
+      );
+      await opened.db.query("SELECT pg_notify('carillon_push_jobs', $1)", [lane]);
+    },
+  };
+}
+
+async function redisPlace(): Promise<PushPlace> {
+  const [opened, redis] = await Promise.all([postgresDatabase(), startRedis()]);
+  return {
+    ...opened,
+    queue: { redis: { address: redis.address } },
+    async letTimePass(lane) {
+      const key = `{carillon.push}:delayed:${lane}`;
+      await redis.command('ZUNIONSTORE', key, '1', key, 'WEIGHTS', '0');
+      await redis.command('PUBLISH', '{carillon.push}:wake', lane);
+    },
+    async drop() {
+      await opened.drop();
+      await redis.drop();
+    },
+  };
 }
 
 /** Push on a database, with fake senders; workers run unless `workers` is false. */

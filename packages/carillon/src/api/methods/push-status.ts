@@ -2,10 +2,11 @@ import { Type } from 'typebox';
 import { ApiError, badRequest } from '../../errors.ts';
 import { providerOfDeviceId } from '../../push/devices/device-id.ts';
 import type { Push } from '../../push/push.ts';
+import type { BuriedLetter } from '../../push/queue/queue.ts';
 import { STATUSES, type StatusRow } from '../../push/status/statuses.ts';
 import { defineMethod, type Method } from '../method.ts';
 import { checkChoice, checkLimit, checkText, checkTexts, requireText, withoutZeros } from './checks.ts';
-import { withDatabase } from './push-enabled.ts';
+import { enabled } from './push-enabled.ts';
 import { Text, Texts, Whole } from './push-schemas.ts';
 
 const REPORTED = ['delivered', 'interacted'] as const;
@@ -18,7 +19,7 @@ export function statusMethods(push: Push | undefined): Method[] {
       mutating: true,
       request: Type.Object({ analytics_uid: Text, status: Text, device_id: Text, msg_id: Text }),
       async handle(request) {
-        const { reports } = withDatabase(push);
+        const { reports } = enabled(push);
         const analyticsUid = requireText(request.analytics_uid, 'analytics_uid');
         const status = checkChoice(request.status, REPORTED, 'status');
         const deviceId = requireText(request.device_id, 'device_id');
@@ -34,11 +35,7 @@ export function statusMethods(push: Push | undefined): Method[] {
       mutating: false,
       request: Type.Object({ uid: Text, analytics_uid: Text, statuses: Texts, cursor: Text, limit: Whole }),
       async handle(request) {
-        const { reports } = withDatabase(push);
-        const { statuses } = reports;
-        if (!statuses?.on) {
-          throw new ApiError('notAvailable', 'statuses are off: push_notifications.status.mode is off');
-        }
+        const { reports } = enabled(push);
         const uid = checkText(request.uid ?? '', 'uid');
         const analyticsUid = checkText(request.analytics_uid ?? '', 'analytics_uid');
         if (!uid && !analyticsUid) throw badRequest('uid, analytics_uid', 'one of them is required');
@@ -54,7 +51,7 @@ export function statusMethods(push: Push | undefined): Method[] {
           limit: checkLimit(request.limit, 100, 1_000),
         });
         if (!report) throw new ApiError('notFound', 'no push with this uid is known');
-        const { push: stored, state, counts, rows, more } = report;
+        const { push: stored, state, counts, rows, more, deadLetters } = report;
         const last = rows.at(-1);
         return withoutZeros(
           {
@@ -64,11 +61,12 @@ export function statusMethods(push: Push | undefined): Method[] {
             send_at: seconds(stored?.sendAt),
             expire_at: seconds(stored?.expireAt),
             counts,
-            sample_rate: statuses.sampleRate,
+            sample_rate: reports.statuses?.sampleRate,
             items: rows.map(showRow),
+            dead_letters: deadLetters.map(showLetter),
             next_cursor: more && last ? makeCursor(last) : '',
           },
-          ['items', 'counts', 'sample_rate'],
+          ['items', 'counts'],
         );
       },
     }),
@@ -76,8 +74,16 @@ export function statusMethods(push: Push | undefined): Method[] {
 }
 
 function showRow({ recipient, message_id: msgId, ...row }: StatusRow): object {
-  const isDevice = providerOfDeviceId(recipient) !== undefined;
-  return withoutZeros({ ...row, [isDevice ? 'device_id' : 'recipient']: recipient, msg_id: msgId });
+  return withoutZeros({ ...row, [recipientMember(recipient)]: recipient, msg_id: msgId });
+}
+
+function showLetter({ recipient, ...letter }: BuriedLetter): object {
+  return withoutZeros({ ...letter, [recipientMember(recipient)]: recipient });
+}
+
+/** Devices are named by their id, raw targets by what stands for them. */
+function recipientMember(recipient: string): 'device_id' | 'recipient' {
+  return providerOfDeviceId(recipient) ? 'device_id' : 'recipient';
 }
 
 function seconds(milliseconds = 0): number {

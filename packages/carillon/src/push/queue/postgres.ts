@@ -1,6 +1,8 @@
 import type { Database } from '../../storage/database.ts';
 import {
+  type BuriedLetter,
   DEAD_LETTER_RETENTION_DAYS,
+  DEAD_LETTERS_READ,
   type Ending,
   type Job,
   type Lane,
@@ -94,6 +96,15 @@ export class PostgresQueue implements PushQueue {
       [uid],
     );
     return row?.n ?? 0;
+  }
+
+  async deadLetters(uid: string): Promise<readonly BuriedLetter[]> {
+    const rows = await this.#db.query<BuriedLetter>(
+      `SELECT provider, device_id AS recipient, code, reason, attempts FROM ${this.#deadLetters}
+       WHERE uid = $1 ORDER BY id DESC LIMIT ${DEAD_LETTERS_READ}`,
+      [uid],
+    );
+    return rows.reverse();
   }
 
   async take(lane: Lane, limit: number): Promise<Job[]> {

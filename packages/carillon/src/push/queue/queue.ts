@@ -56,6 +56,12 @@ export interface DeadLetter {
   readonly reason: string;
 }
 
+/** A dead letter as it is read. */
+export interface BuriedLetter extends DeadLetter {
+  /** How often it was tried. */
+  readonly attempts: number;
+}
+
 /** What follows from a job that ends. */
 export interface Ending {
   readonly next?: readonly NewJob[];
@@ -105,6 +111,8 @@ export interface PushQueue {
   cancel(uid: string): Promise<readonly Job[]>;
   /** Jobs left of a push, delayed and leased ones included. */
   pending(uid: string): Promise<number>;
+  /** The latest dead letters of a push, 100 at the most, oldest first. */
+  deadLetters(uid: string): Promise<readonly BuriedLetter[]>;
   /** Leases up to `limit` ready jobs of a lane, oldest first. */
   take(lane: Lane, limit: number): Promise<Job[]>;
   /** Moves the leases of these jobs ahead. */
@@ -133,3 +141,4 @@ export interface PushQueue {
 /** How long a push's `uid` is remembered after it was accepted: a repeat within that time is not sent again. */
 export const UID_RETENTION_HOURS = 24;
 export const DEAD_LETTER_RETENTION_DAYS = 7;
+export const DEAD_LETTERS_READ = 100;

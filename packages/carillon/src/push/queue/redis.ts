@@ -1,6 +1,7 @@
 import type { QueueConfig } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
 import {
+  type BuriedLetter,
   type Ending,
   type FanoutPayload,
   type Job,
@@ -80,6 +81,11 @@ class RedisQueue implements PushQueue {
 
   async pending(uid: string): Promise<number> {
     return (await this.#redis.run(SCRIPTS.pending, [uid])) as number;
+  }
+
+  async deadLetters(uid: string): Promise<readonly BuriedLetter[]> {
+    const letters = (await this.#redis.run(SCRIPTS.deadLetters, [uid])) as string[];
+    return letters.map((letter) => JSON.parse(letter) as BuriedLetter);
   }
 
   async take(lane: Lane, limit: number): Promise<Job[]> {

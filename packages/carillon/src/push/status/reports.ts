@@ -1,4 +1,4 @@
-import type { Job, PushQueue } from '../queue/queue.ts';
+import type { BuriedLetter, Job, PushQueue } from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
 import { recipientsOf } from './recipients.ts';
 import type { Statuses, StatusPageRequest, StatusRow } from './statuses.ts';
@@ -16,6 +16,7 @@ export interface PushReport {
   readonly counts: Readonly<Record<string, number>>;
   readonly rows: readonly StatusRow[];
   readonly more: boolean;
+  readonly deadLetters: readonly BuriedLetter[];
 }
 
 /** Tells what became of pushes, from the queue and the statuses. */
@@ -28,19 +29,20 @@ export class PushReports {
     this.statuses = statuses;
   }
 
-  /** Undefined when nothing is known of it. */
+  /** Undefined when nothing is known of it. Where no statuses are kept there are neither counts nor rows. */
   async read(request: StatusPageRequest): Promise<PushReport | undefined> {
-    const { statuses } = this;
-    if (!statuses) return undefined;
-    const found = request.uid ? await this.#queue.load(request.uid) : undefined;
-    const [counts, { rows, more }, pending] = await Promise.all([
-      statuses.counts(request),
-      statuses.page(request),
-      found ? this.#queue.pending(request.uid) : 0,
+    const { uid } = request;
+    const kept = this.statuses?.on ? this.statuses : undefined;
+    const found = uid ? await this.#queue.load(uid) : undefined;
+    const [counts, page, pending, deadLetters] = await Promise.all([
+      kept?.counts(request) ?? {},
+      kept?.page(request) ?? { rows: [], more: false },
+      found ? this.#queue.pending(uid) : 0,
+      uid ? this.#queue.deadLetters(uid) : [],
     ]);
-    if (!found && Object.keys(counts).length === 0) return undefined;
+    if (!found && Object.keys(counts).length + deadLetters.length === 0) return undefined;
     const state = found && stateOf(found.push, found.cancelled, pending);
-    return { state, push: found?.push, counts, rows, more };
+    return { state, push: found?.push, counts, ...page, deadLetters };
   }
 
   /** Records those whom the removed jobs of a cancelled push would have rung. */

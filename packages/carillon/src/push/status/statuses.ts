@@ -76,9 +76,10 @@ export class Statuses {
     return this.#config.mode !== 'off';
   }
 
-  /** The share of recipients that is kept: 1, but for `sampled`. */
+  /** The share of recipients that is kept, 0 to 1. */
   get sampleRate(): number {
-    return this.#config.mode === 'sampled' ? this.#config.sample_rate : 1;
+    const { mode, sample_rate: rate } = this.#config;
+    return mode === 'full' ? 1 : mode === 'sampled' ? rate : 0;
   }
 
   /** Records what became of a push at some recipients, in one statement. */

@@ -59,5 +59,6 @@ export function queueMigrations(prefix = ''): readonly Migration[] {
           DROP COLUMN expire_at, DROP COLUMN rendering;
         ALTER TABLE ${jobs} ALTER COLUMN payload TYPE json;`,
     },
+    { name: '006_dead_letters_by_push', sql: `CREATE INDEX ${letters}_uid ON ${letters} (uid, id)` },
   ];
 }

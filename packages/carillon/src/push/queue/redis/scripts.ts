@@ -7,10 +7,10 @@
  * - `job:<id>`: hash of lane, uid, attempt, payload, settled, and, while it is in the stream, entry
  * - `ready:<lane>`: stream with one consumer group, whose entries name jobs; a lease is a pending entry that is not idle
  * - `delayed:<lane>`: sorted set of job ids by the time they are due
- * - `dead`: stream of dead letters; `lanes`: set; `last-job`: counter; `wake`: channel that tells lanes with new jobs
+ * - `dead:<uid>`: list of the latest dead letters of a push; `lanes`: set; `last-job`: counter; `wake`: channel that tells lanes with new jobs
  */
 import { createHash } from 'node:crypto';
-import { DEAD_LETTER_RETENTION_DAYS, UID_RETENTION_HOURS } from '../queue.ts';
+import { DEAD_LETTER_RETENTION_DAYS, DEAD_LETTERS_READ, UID_RETENTION_HOURS } from '../queue.ts';
 
 export interface Script {
   readonly text: string;
@@ -22,6 +22,7 @@ local root = KEYS[1]
 local GROUP = 'workers'
 local UID_RETENTION = ${UID_RETENTION_HOURS * 3_600_000}
 local DEAD_RETENTION = ${DEAD_LETTER_RETENTION_DAYS * 86_400_000}
+local DEAD_LETTERS_KEPT = 10000
 local function key(name) return root .. ':' .. name end
 local function now()
   local time = redis.call('TIME')
@@ -189,10 +190,12 @@ local attempt = redis.call('HGET', jobKey(id), 'attempt')
 removeEntry(lease.lane, lease.entry)
 forget(id, lease.uid)
 addJobs(ARGV[3])
-local oldest = string.format('%.0f', now() - DEAD_RETENTION)
+local dead = key('dead:' .. lease.uid)
 for _, letter in ipairs(cjson.decode(ARGV[4])) do
-  redis.call('XADD', key('dead'), 'MINID', '~', oldest, '*', 'uid', lease.uid, 'provider', letter.provider,
-    'recipient', letter.recipient, 'code', letter.code, 'reason', letter.reason, 'attempts', attempt)
+  letter.attempts = tonumber(attempt)
+  redis.call('RPUSH', dead, cjson.encode(letter))
+  redis.call('LTRIM', dead, -DEAD_LETTERS_KEPT, -1)
+  redis.call('PEXPIRE', dead, DEAD_RETENTION)
 end
 keepWhileNeeded(lease.uid)
 return 1`),
@@ -250,9 +253,11 @@ for _, lane in ipairs(redis.call('SMEMBERS', key('lanes'))) do
 end
 return lanes`),
 
-  /** Forgets dead letters whose time is over, and consumers that have been gone for a day. */
+  /** uid → dead letters as JSON */
+  deadLetters: script(`return redis.call('LRANGE', key('dead:' .. ARGV[1]), -${DEAD_LETTERS_READ}, -1)`),
+
+  /** Forgets consumers that have been gone for a day; the rest goes by its own time to live. */
   purge: script(`
-redis.call('XTRIM', key('dead'), 'MINID', string.format('%.0f', now() - DEAD_RETENTION))
 for _, lane in ipairs(redis.call('SMEMBERS', key('lanes'))) do
   if redis.call('EXISTS', ready(lane)) == 1 then
     for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', ready(lane), GROUP)) do
