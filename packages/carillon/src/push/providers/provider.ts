@@ -61,6 +61,11 @@ export interface ProviderRules {
   readonly name: ProviderName;
   /** Parses the `token` of `device_register` or a raw token; throws `ApiError` 107 naming `field`. */
   parseToken(token: string, field: string): Target;
+  /**
+   * Gives a message that has none a collapse key of its own, so that an attempt whose outcome is unknown and the next one
+   * do not show twice. Absent where the provider knows no harmless one.
+   */
+  withCollapseKey?(message: ProviderMessage, key: string): ProviderMessage;
   /** Parses a native topic or condition; absent where the provider has none. Throws `ApiError` 107 naming `field`. */
   parseNative?(kind: 'topic' | 'condition', value: string, field: string): Target;
   /** Checks size and shape of the block in `notification`; throws `ApiError` 107 naming the field. */

@@ -5,7 +5,7 @@ import {
   BlockedAddressError,
   guardLookup,
   isBlockedAddress,
-} from '../../../src/push/providers/webpush/addresses.ts';
+} from '../../../src/push/providers/http/addresses.ts';
 import { stubLookup } from './support.ts';
 
 describe('an address of the public internet', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { outcomeOf, parseRetryAfter } from '../../../src/push/providers/webpush/outcome.ts';
+import { parseRetryAfter } from '../../../src/push/providers/http/retry-after.ts';
+import { outcomeOf } from '../../../src/push/providers/webpush/outcome.ts';
 import { adaptHeaders } from '../../../src/push/providers/webpush/service-quirks.ts';
 
 const NOW = Date.UTC(2026, 0, 1);

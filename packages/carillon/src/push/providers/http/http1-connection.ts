@@ -1,11 +1,10 @@
 import { Agent, type IncomingMessage, request as sendRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import type { PushResponse } from './outcome.ts';
-import { ResponseReader } from './response-reader.ts';
+import { type HttpResponse, ResponseReader } from './response-reader.ts';
 import {
   type Connection,
+  type HttpRequest,
   openSocket,
-  type PushRequest,
   TransportError,
   type TransportOptions,
 } from './transport.ts';
@@ -18,14 +17,15 @@ export class Http1Connection implements Connection {
   readonly capacity = MAX_SOCKETS;
   readonly #origin: URL;
   readonly #agent: Agent;
-  readonly #requestTimeoutMs: number;
+  readonly #options: TransportOptions;
   readonly #closing = new AbortController();
   #usable = true;
+  #proven = false;
 
   /** @param firstSocket the one on which HTTP/1.1 was agreed, used for the first request */
   constructor(origin: URL, options: TransportOptions, firstSocket?: Socket) {
     this.#origin = origin;
-    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#options = options;
     this.#agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS });
     let unused = firstSocket;
     this.#agent.createConnection = (_options, callback) => {
@@ -44,7 +44,12 @@ export class Http1Connection implements Connection {
     return this.#usable;
   }
 
-  request(request: PushRequest, onDone: () => void): Promise<PushResponse> {
+  get proven(): boolean {
+    return this.#proven;
+  }
+
+  request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
+    const { requestTimeoutMs, keptBytes, ignoresSuccessBody } = this.#options;
     return new Promise((resolve, reject) => {
       let reader: ResponseReader | undefined;
       let failure: Error | undefined;
@@ -56,12 +61,13 @@ export class Http1Connection implements Connection {
         setDefaultHeaders: false,
       });
       const timer = setTimeout(() => {
-        outgoing.destroy(new TransportError('timeout', `no answer within ${this.#requestTimeoutMs} ms`));
-      }, this.#requestTimeoutMs);
+        outgoing.destroy(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
+      }, requestTimeoutMs);
 
       outgoing.on('response', (incoming: IncomingMessage) => {
-        reader = new ResponseReader(incoming.statusCode ?? 0, incoming.headers);
-        if (reader.isDecided) resolve(reader.response());
+        this.#proven = true;
+        reader = new ResponseReader(incoming.statusCode ?? 0, incoming.headers, keptBytes);
+        if (ignoresSuccessBody && reader.isSuccess) resolve(reader.response());
         incoming.on('data', (chunk: Buffer) => {
           if (!reader?.add(chunk)) outgoing.destroy();
         });
@@ -79,6 +85,9 @@ export class Http1Connection implements Connection {
       outgoing.end(request.body);
     });
   }
+
+  /** The sockets stand for themselves: none is the worse for what another one was told. */
+  retire(): void {}
 
   destroy(): void {
     this.#usable = false;

@@ -1,43 +1,52 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
 import type { Socket } from 'node:net';
-import type { PushResponse } from './outcome.ts';
-import { ResponseReader } from './response-reader.ts';
+import { type HttpResponse, ResponseReader } from './response-reader.ts';
 import {
   type Connection,
   type ConnectionEvents,
-  type PushRequest,
+  type HttpRequest,
   TransportError,
   type TransportOptions,
 } from './transport.ts';
 
-/** Our own ceiling on streams of a session, whatever the peer allows. */
-const MAX_STREAMS = 200;
+const DEFAULT_MAX_STREAMS = 200;
+const MAX_GOAWAY_WORDS = 200;
 
 /**
  * One HTTP/2 session. It takes requests once the peer's settings are known, and is retired by GOAWAY, by an error, or
  * when a request times out and no other had an answer since: a peer that went silent without closing. A retired
- * session lets the requests under way end; its pool then destroys it.
+ * session lets the requests under way end; its pool then destroys it. One that is unused may be asked for a sign of life.
  */
 export class Http2Connection implements Connection {
   readonly #session: ClientHttp2Session;
   readonly #events: ConnectionEvents;
-  readonly #requestTimeoutMs: number;
+  readonly #options: TransportOptions;
   #usable = true;
   #lastAnswerAt = 0;
+  #lastRequestAt = 0;
+  #pinger: NodeJS.Timeout | undefined;
+  /** What the peer said with its GOAWAY; APNs names a reason. */
+  #goawayWords = '';
   /** Streams above it were not looked at by the peer (RFC 9113 §6.8). */
   #lastProcessedStream = Number.POSITIVE_INFINITY;
 
   private constructor(session: ClientHttp2Session, events: ConnectionEvents, options: TransportOptions) {
     this.#session = session;
     this.#events = events;
-    this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#options = options;
     session.on('remoteSettings', () => events.changed());
-    session.on('goaway', (_code, lastStreamId) => {
+    session.on('goaway', (_code, lastStreamId, data) => {
       this.#lastProcessedStream = lastStreamId ?? 0;
-      this.#retire();
+      this.#goawayWords = data ? Buffer.from(data).toString('utf8').slice(0, MAX_GOAWAY_WORDS) : '';
+      this.retire();
     });
-    session.on('error', () => this.#retire());
-    session.on('close', () => this.#retire());
+    session.on('error', () => this.retire());
+    session.on('close', () => this.retire());
+    const { pingIntervalMs } = options;
+    if (pingIntervalMs !== undefined) {
+      this.#pinger = setInterval(() => this.#pingIfUnused(pingIntervalMs), pingIntervalMs);
+      this.#pinger.unref();
+    }
   }
 
   /** Starts a session on a socket that agreed on `h2`. Rejects with `TransportError` when no settings come in time. */
@@ -76,38 +85,47 @@ export class Http2Connection implements Connection {
   }
 
   get capacity(): number {
-    return Math.min(this.#session.remoteSettings?.maxConcurrentStreams ?? MAX_STREAMS, MAX_STREAMS);
+    const own = this.#options.maxStreams ?? DEFAULT_MAX_STREAMS;
+    return Math.min(this.#session.remoteSettings?.maxConcurrentStreams ?? own, own);
   }
 
   get usable(): boolean {
     return this.#usable;
   }
 
-  request(request: PushRequest, onDone: () => void): Promise<PushResponse> {
+  get proven(): boolean {
+    return this.#lastAnswerAt > 0;
+  }
+
+  request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
+    const { requestTimeoutMs, keptBytes, ignoresSuccessBody } = this.#options;
     return new Promise((resolve, reject) => {
       let stream: ClientHttp2Stream;
       try {
         stream = this.#session.request({ ':method': 'POST', ':path': request.path, ...request.headers });
       } catch (cause) {
-        this.#retire();
+        this.retire();
         reject(new TransportError('connection_lost', 'the session was closed', { unprocessed: true, cause }));
         onDone();
         return;
       }
       const startedAt = performance.now();
+      this.#lastRequestAt = startedAt;
       let reader: ResponseReader | undefined;
       let failure: Error | undefined;
 
       const timer = setTimeout(() => {
-        if (this.#lastAnswerAt < startedAt) this.#retire();
-        reject(new TransportError('timeout', `no answer within ${this.#requestTimeoutMs} ms`));
+        if (this.#lastAnswerAt < startedAt) this.retire();
+        // What began to arrive says enough.
+        if (reader) resolve(reader.response());
+        else reject(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
         stream.destroy();
-      }, this.#requestTimeoutMs);
+      }, requestTimeoutMs);
 
       stream.on('response', (headers) => {
         this.#lastAnswerAt = performance.now();
-        reader = new ResponseReader(headers[':status'] ?? 0, headers);
-        if (reader.isDecided) resolve(reader.response());
+        reader = new ResponseReader(headers[':status'] ?? 0, headers, keptBytes);
+        if (ignoresSuccessBody && reader.isSuccess) resolve(reader.response());
       });
       stream.on('data', (chunk: Buffer) => {
         if (!reader?.add(chunk)) stream.close(constants.NGHTTP2_CANCEL);
@@ -125,8 +143,16 @@ export class Http2Connection implements Connection {
     });
   }
 
+  retire(): void {
+    if (!this.#usable) return;
+    this.#usable = false;
+    clearInterval(this.#pinger);
+    this.#events.retired();
+  }
+
   destroy(): void {
     this.#usable = false;
+    clearInterval(this.#pinger);
     this.#session.destroy();
   }
 
@@ -134,13 +160,25 @@ export class Http2Connection implements Connection {
     const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
     // A stream without an id never left this machine.
     const unprocessed = refused || stream.id === undefined || stream.id > this.#lastProcessedStream;
-    const message = cause?.message ?? 'the service closed the stream without an answer';
+    const message = this.#goawayWords
+      ? `the service ended the session: ${this.#goawayWords}`
+      : (cause?.message ?? 'the service closed the stream without an answer');
     return new TransportError('connection_lost', message, { unprocessed, cause });
   }
 
-  #retire(): void {
-    if (!this.#usable) return;
-    this.#usable = false;
-    this.#events.retired();
+  /** Keeps the ways between open, and finds out in time when the peer is gone. */
+  #pingIfUnused(intervalMs: number): void {
+    if (performance.now() - this.#lastRequestAt < intervalMs) return;
+    const timer = setTimeout(() => this.retire(), this.#options.connectTimeoutMs);
+    timer.unref();
+    try {
+      this.#session.ping((error) => {
+        clearTimeout(timer);
+        if (error) this.retire();
+      });
+    } catch {
+      clearTimeout(timer);
+      this.retire();
+    }
   }
 }

@@ -1,25 +1,29 @@
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Connection } from './http2-connection.ts';
-import type { PushResponse } from './outcome.ts';
+import type { HttpResponse } from './response-reader.ts';
 import {
   type Connection,
   type ConnectionEvents,
   closedError,
+  type HttpRequest,
   openSocket,
-  type PushRequest,
   TransportError,
   type TransportOptions,
 } from './transport.ts';
 
-/** HTTP/2 sessions to one origin. Real services allow about 100 streams each. */
-const MAX_CONNECTIONS = 6;
+/** Real services allow about 100 streams on each. */
+const DEFAULT_MAX_CONNECTIONS = 6;
+/** A request that the service certainly did not act on is sent again at once, this many times at most. */
+const MAX_RESENDS = 2;
 /** After a failed connect the origin's requests fail at once for this long, so that a batch does not wait for each. */
 const CONNECT_PAUSE_MS = 1_000;
 
 /** The right to send one request; must be used or given back. */
 export interface Slot {
-  send(request: PushRequest): Promise<PushResponse>;
+  send(request: HttpRequest): Promise<HttpResponse>;
   release(): void;
+  /** Has the slot's connection take no new requests: for services that bind a fault to the connection. */
+  retireConnection(): void;
 }
 
 interface Pooled {
@@ -35,11 +39,12 @@ interface Waiter {
 }
 
 /**
- * The connections to one push service.
+ * The connections to one service.
  *
  * A caller first gets a slot, and prepares its request only then, so nothing piles up in front of a slow service. A
- * slot comes from the first connection with room. When none has room, another is opened, up to a limit; the first
- * tells by ALPN whether the service speaks HTTP/2. Connections leave the pool when they are retired or were idle for
+ * slot comes from the first connection with room. When none has room, another is opened, up to a limit and not before
+ * the last one has had an answer: a service that refuses everybody sees few of them. The first tells by ALPN whether
+ * the service speaks HTTP/2. Connections leave the pool when they are retired or were idle for
  * long; with the last one the client is empty and its owner may forget it.
  */
 export class OriginClient {
@@ -48,11 +53,13 @@ export class OriginClient {
   readonly #onEmpty: () => void;
   readonly #pool = new Set<Pooled>();
   readonly #waiters: Waiter[] = [];
+  #sending = 0;
   #isConnecting = false;
   #pause: { error: TransportError; timer: NodeJS.Timeout } | undefined;
   readonly #closing = new AbortController();
 
-  constructor(origin: string, options: TransportOptions, onEmpty: () => void) {
+  /** @param onEmpty called when no connection is left; the client may be used again all the same */
+  constructor(origin: string, options: TransportOptions, onEmpty: () => void = () => {}) {
     this.#origin = new URL(origin);
     this.#options = options;
     this.#onEmpty = onEmpty;
@@ -76,6 +83,27 @@ export class OriginClient {
     });
   }
 
+  /**
+   * Sends on a slot, and again on another one what the service certainly did not act on. Rejects with
+   * `TransportError`.
+   */
+  async send(slot: Slot, request: HttpRequest): Promise<HttpResponse> {
+    this.#sending += 1;
+    try {
+      for (let resends = 0; ; resends++) {
+        try {
+          return await slot.send(request);
+        } catch (error) {
+          if (!(error as TransportError).unprocessed || resends === MAX_RESENDS) throw error;
+        }
+        slot = await this.acquire();
+      }
+    } finally {
+      this.#sending -= 1;
+      this.#reportIfEmpty();
+    }
+  }
+
   /** Breaks what is under way. */
   close(): void {
     this.#closing.abort();
@@ -90,7 +118,11 @@ export class OriginClient {
         pooled.inFlight += 1;
         clearTimeout(pooled.idleTimer);
         const release = () => this.#release(pooled);
-        return { send: (request) => pooled.connection.request(request, release), release };
+        return {
+          send: (request) => pooled.connection.request(request, release),
+          release,
+          retireConnection: () => pooled.connection.retire(),
+        };
       }
     }
     return undefined;
@@ -121,7 +153,7 @@ export class OriginClient {
 
   #connectIfNeeded(): void {
     const mayConnect = !this.#closing.signal.aborted && !this.#isConnecting && !this.#pause;
-    if (!mayConnect || this.#waiters.length === 0 || this.#usableConnections() >= MAX_CONNECTIONS) return;
+    if (!mayConnect || this.#waiters.length === 0 || !this.#hasRoom()) return;
     this.#isConnecting = true;
     this.#connect().then(
       () => {
@@ -149,16 +181,18 @@ export class OriginClient {
 
   async #connect(): Promise<void> {
     const options = this.#options;
-    if (this.#origin.protocol === 'http:') {
+    const isPlain = this.#origin.protocol === 'http:';
+    if (isPlain && !options.http2Only) {
       return this.#add(new Http1Connection(this.#origin, options));
     }
     const { signal } = this.#closing;
-    const socket = await openSocket(this.#origin, ['h2', 'http/1.1'], options, signal);
+    const protocols = options.http2Only ? ['h2'] : ['h2', 'http/1.1'];
+    const socket = await openSocket(this.#origin, protocols, options, signal);
     if (signal.aborted) {
       socket.destroy();
       throw closedError();
     }
-    if ((socket as { alpnProtocol?: unknown }).alpnProtocol !== 'h2') {
+    if (!options.http2Only && (socket as { alpnProtocol?: unknown }).alpnProtocol !== 'h2') {
       return this.#add(new Http1Connection(this.#origin, options, socket));
     }
     const events: ConnectionEvents = {
@@ -197,6 +231,17 @@ export class OriginClient {
     this.#reportIfEmpty();
   }
 
+  /** Whether another connection may be opened. */
+  #hasRoom(): boolean {
+    let count = 0;
+    for (const { connection } of this.#pool) {
+      if (!connection.usable) continue;
+      if (!connection.proven) return false;
+      count += 1;
+    }
+    return count < (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+  }
+
   #usableConnections(): number {
     let count = 0;
     for (const { connection } of this.#pool) if (connection.usable) count += 1;
@@ -211,7 +256,7 @@ export class OriginClient {
   }
 
   #reportIfEmpty(): void {
-    const isConnectExpected = this.#isConnecting || this.#pause || this.#waiters.length > 0;
-    if (this.#pool.size === 0 && !isConnectExpected) this.#onEmpty();
+    const isNeeded = this.#sending > 0 || this.#isConnecting || this.#pause || this.#waiters.length > 0;
+    if (this.#pool.size === 0 && !isNeeded) this.#onEmpty();
   }
 }

@@ -1,13 +1,13 @@
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { BlockedAddressError } from './addresses.ts';
-import type { PushResponse } from './outcome.ts';
+import type { HttpResponse } from './response-reader.ts';
 
-/** One POST to a push resource; the origin belongs to the connection. */
-export interface PushRequest {
+/** One POST; the origin belongs to the connection. */
+export interface HttpRequest {
   /** Path and query. */
   readonly path: string;
-  /** Lower-case names; `content-length` included, for WNS takes no chunked bodies. */
+  /** Lower-case names; `content-length` included, for not every service takes chunked bodies. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
@@ -16,7 +16,9 @@ export interface PushRequest {
 export interface TransportOptions {
   /** Root certificates in place of Node's own (PEM). */
   readonly ca?: string | Buffer | undefined;
-  /** Resolves names, already guarded where the origin is not an insecure one. */
+  /** A client certificate with its key (PKCS #12). */
+  readonly certificate?: { readonly pfx: Buffer; readonly passphrase: string } | undefined;
+  /** Resolves names; guarded where the origin is not the operator's own choice. */
   readonly lookup: LookupFunction;
   /** DNS, TCP, TLS and the first HTTP/2 settings together. */
   readonly connectTimeoutMs: number;
@@ -24,6 +26,18 @@ export interface TransportOptions {
   readonly requestTimeoutMs: number;
   /** A connection with nothing under way is closed after this long. */
   readonly idleTimeoutMs: number;
+  /** Connections to the origin at once. Default 6. */
+  readonly maxConnections?: number;
+  /** Our own ceiling on streams of an HTTP/2 session, whatever the peer allows. Default 200. */
+  readonly maxStreams?: number;
+  /** HTTP/2 without ALPN where the origin is plain http, for services that speak nothing else. Default false. */
+  readonly http2Only?: boolean;
+  /** An HTTP/2 session that is unused for this long is asked for a sign of life. Default: never. */
+  readonly pingIntervalMs?: number;
+  /** Bytes of an answer's body that are kept. Default 2 KiB. */
+  readonly keptBytes?: number;
+  /** Whether a success is complete without its body, as soon as its headers are there. Default false. */
+  readonly ignoresSuccessBody?: boolean;
 }
 
 /** One or several sockets to one origin that share a limit on requests under way. */
@@ -32,11 +46,15 @@ export interface Connection {
   readonly capacity: number;
   /** False when it takes no new requests: the peer said so, or it broke. */
   readonly usable: boolean;
+  /** Whether the service has answered anything on it yet. */
+  readonly proven: boolean;
   /**
    * Sends one request. Rejects with `TransportError` only. `onDone` is called once, when the request no longer counts
    * against `capacity`, which may be after the promise settled.
    */
-  request(request: PushRequest, onDone: () => void): Promise<PushResponse>;
+  request(request: HttpRequest, onDone: () => void): Promise<HttpResponse>;
+  /** Lets the requests under way end, and takes no new ones. */
+  retire(): void;
   /** Breaks the requests under way. */
   destroy(): void;
 }
@@ -90,6 +108,7 @@ export function openSocket(
           port,
           lookup,
           ...(options.ca === undefined ? {} : { ca: options.ca }),
+          ...options.certificate,
           ...(isIP(host) ? {} : { servername: host }),
           ALPNProtocols: [...protocols],
         })

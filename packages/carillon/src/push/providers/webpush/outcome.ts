@@ -1,3 +1,5 @@
+import { type HttpResponse, headerOf } from '../http/response-reader.ts';
+import { parseRetryAfter } from '../http/retry-after.ts';
 import type { Outcome } from '../provider.ts';
 
 /** The part of a push service's answer that decides what becomes of the push. */
@@ -9,9 +11,17 @@ export interface PushResponse {
   readonly text: string;
 }
 
-const MIN_RETRY_AFTER_MS = 1_000;
-const MAX_RETRY_AFTER_MS = 3_600_000;
 const MAX_REASON_LENGTH = 200;
+
+/** What of an HTTP answer decides. */
+export function readResponse(response: HttpResponse): PushResponse {
+  return {
+    status: response.status,
+    location: headerOf(response, 'location'),
+    retryAfter: headerOf(response, 'retry-after'),
+    text: response.text || headerOf(response, 'x-wns-error-description') || '',
+  };
+}
 
 /** Codes for statuses that have a word of their own in status and metrics. */
 const CODES: Readonly<Record<number, string>> = {
@@ -49,18 +59,6 @@ export function outcomeOf(response: PushResponse, index: number, now: number): O
     reason: reasonOf(response),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
-}
-
-/**
- * `Retry-After` in milliseconds from now: seconds or an HTTP date (RFC 9110 §10.2.3), held between a second and an
- * hour. Undefined when absent or neither.
- */
-export function parseRetryAfter(value: string | undefined, now: number): number | undefined {
-  const text = value?.trim();
-  if (!text) return undefined;
-  const wait = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now;
-  if (Number.isNaN(wait)) return undefined;
-  return Math.min(Math.max(wait, MIN_RETRY_AFTER_MS), MAX_RETRY_AFTER_MS);
 }
 
 function kindOf({ status, text }: PushResponse): Outcome['kind'] {

@@ -2,16 +2,21 @@ import { lookup as systemLookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { WebPushConfig } from '../../../config/config.ts';
+import { guardLookup } from '../http/addresses.ts';
+import { OriginClient, type Slot } from '../http/origin-client.ts';
+import {
+  closedError,
+  type HttpRequest,
+  type TransportError,
+  type TransportOptions,
+} from '../http/transport.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
-import { guardLookup } from './addresses.ts';
 import { encrypt, type SubscriptionKeys } from './encryption.ts';
 import { createEndpointRules, type Endpoint } from './endpoint-rules.ts';
 import { type PreparedMessage, prepareMessage } from './message.ts';
-import { OriginClient, type Slot } from './origin-client.ts';
-import { outcomeOf, type PushResponse } from './outcome.ts';
+import { outcomeOf, type PushResponse, readResponse } from './outcome.ts';
 import { adaptHeaders } from './service-quirks.ts';
 import { readKeys } from './subscription.ts';
-import { closedError, type PushRequest, type TransportError, type TransportOptions } from './transport.ts';
 import { createVapidSigner } from './vapid.ts';
 
 export interface WebPushProviderOptions {
@@ -29,8 +34,6 @@ export interface WebPushProviderOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** A request that the service certainly did not act on is sent again at once, this many times at most. */
-const MAX_RESENDS = 2;
 /** Encryption blocks its thread; sockets get their turn after each of these many messages (about 2 ms). */
 const MESSAGES_PER_TURN = 16;
 /** Shorter last parts of an endpoint are ordinary words, not secrets. */
@@ -59,14 +62,14 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
+    ignoresSuccessBody: true,
   };
   const insecureTransport = { ...transport, lookup: options.lookup ?? systemLookup };
   const clients = new Map<string, OriginClient>();
   let closed = false;
 
-  /** Rejects with `TransportError`. Clients come and go with their connections, so none is kept by a caller. */
-  function acquire({ origin, insecure }: Endpoint): Promise<Slot> {
-    if (closed) return Promise.reject(closedError());
+  /** Clients come and go with their connections. */
+  function clientOf({ origin, insecure }: Endpoint): OriginClient {
     let client = clients.get(origin);
     if (!client) {
       client = new OriginClient(origin, insecure ? insecureTransport : transport, () =>
@@ -74,7 +77,7 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       );
       clients.set(origin, client);
     }
-    return client.acquire();
+    return client;
   }
 
   /** One at a time: wait for room at the service, encrypt, set the request off. */
@@ -86,16 +89,19 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     const underWay: Promise<void>[] = [];
     for (const [position, one] of addressed.entries()) {
       if (position % MESSAGES_PER_TURN === MESSAGES_PER_TURN - 1) await setImmediate();
+      let client: OriginClient;
       let slot: Slot;
       try {
-        slot = await acquire(one.endpoint);
+        if (closed) throw closedError();
+        client = clientOf(one.endpoint);
+        slot = await client.acquire();
       } catch (error) {
         report(outcomeOfError(error as TransportError, one.index));
         continue;
       }
       const request = prepareRequest(one, message);
       if (request) {
-        underWay.push(deliver(one, slot, request).then(report));
+        underWay.push(deliver(one, client, slot, request).then(report));
       } else {
         slot.release();
         report(failed(one.index, 'invalid_keys', 'keys.p256dh is not a point of the curve P-256'));
@@ -105,7 +111,7 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   }
 
   /** @returns undefined when the subscription's public key lies on no curve */
-  function prepareRequest({ keys, endpoint }: Addressed, message: PreparedMessage): PushRequest | undefined {
+  function prepareRequest({ keys, endpoint }: Addressed, message: PreparedMessage): HttpRequest | undefined {
     let body: Buffer;
     try {
       body = encrypt(message.plaintext, keys);
@@ -123,23 +129,16 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   }
 
   async function deliver(
-    { index, endpoint }: Addressed,
-    firstSlot: Slot,
-    request: PushRequest,
+    { index }: Addressed,
+    client: OriginClient,
+    slot: Slot,
+    request: HttpRequest,
   ): Promise<Outcome> {
-    let slot = firstSlot;
-    for (let resends = 0; ; resends++) {
-      try {
-        return outcomeOf(hideToken(await slot.send(request), request.path), index, now());
-      } catch (error) {
-        const cause = error as TransportError;
-        if (!cause.unprocessed || resends === MAX_RESENDS) return outcomeOfError(cause, index);
-      }
-      try {
-        slot = await acquire(endpoint);
-      } catch (error) {
-        return outcomeOfError(error as TransportError, index);
-      }
+    try {
+      const response = readResponse(await client.send(slot, request));
+      return outcomeOf(hideToken(response, request.path), index, now());
+    } catch (error) {
+      return outcomeOfError(error as TransportError, index);
     }
   }
 
