@@ -9,7 +9,9 @@ import { postgresBin } from './system-packages.ts';
 export interface TestPostgres {
   /** As superuser, to the database `postgres`. */
   readonly dsn: string;
-  stop(): void;
+  start(): void;
+  /** Ends it as a crash would; with `keep` its data stay, to be started again. */
+  stop(options?: { keep: boolean }): void;
 }
 
 /** PostgreSQL refuses to run as root, so root hands over to the user `postgres` that the package made. */
@@ -28,12 +30,14 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   const port = await freePort();
   run('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync');
   const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${folder} -c max_connections=400 -c fsync=off -c wal_level=logical`;
-  run('pg_ctl', '-D', data, '-o', settings, '-l', join(folder, 'log'), '-w', 'start');
+  const start = () => run('pg_ctl', '-D', data, '-o', settings, '-l', join(folder, 'log'), '-w', 'start');
+  start();
   return {
     dsn: `postgresql://postgres@127.0.0.1:${port}/postgres`,
-    stop: () => {
+    start,
+    stop: ({ keep } = { keep: false }) => {
       run('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
-      rmSync(folder, { recursive: true, force: true });
+      if (!keep) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

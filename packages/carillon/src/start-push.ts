@@ -8,9 +8,6 @@ import { createSenderPool } from './push/worker/sender-pool.ts';
 import type { Database } from './storage/database.ts';
 import { openDatabase } from './storage/open.ts';
 
-/** How long a job stays with a worker that gives no sign of life. */
-const LEASE_MS = 10_000;
-
 export interface StartPushOptions {
   readonly config: Config;
   readonly db: Database | undefined;
@@ -28,7 +25,7 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
   const { push_notifications: config, shutdown, database } = options.config;
   if (!config.enabled) return undefined;
   const rules = providerRules(config);
-  const queue = await openQueue({ config: config.queue, db, logger, leaseMs: LEASE_MS });
+  const queue = await openQueue({ config: config.queue, db, logger, leaseMs: config.queue.lease });
   closers.push(() => queue.close());
   const replica = config.read_from_replica
     ? await openReplica(database.postgresql.replica_dsn, logger)
@@ -48,7 +45,7 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
     senders,
     rules,
     logger,
-    leaseMs: LEASE_MS,
+    leaseMs: config.queue.lease,
     onOutcome: metrics.countOutcome,
     onSettled: metrics.countSettled,
     onJob: metrics.observeJob,

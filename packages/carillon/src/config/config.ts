@@ -170,6 +170,8 @@ export interface PushConfig {
 }
 
 export interface QueueConfig {
+  /** How long a job stays with a worker that gives no sign of life. */
+  lease: number;
   /** Empty: Redis where an address is given, else the database. */
   type: '' | 'postgresql' | 'redis';
   redis: {

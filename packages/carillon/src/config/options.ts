@@ -92,6 +92,7 @@ const pushNotifications = section<PushConfig>({
   }),
   queue: section<PushConfig['queue']>({
     type: choice('', ['', 'postgresql', 'redis']),
+    lease: duration('5s'),
     redis: section({
       address: text(),
       prefix: text('carillon'),

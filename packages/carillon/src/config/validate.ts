@@ -2,6 +2,8 @@ import type { Config, NamespaceOptions } from './config.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
 const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
+/** Shorter ones end by a pause of the garbage collector. */
+const MIN_LEASE_MS = 500;
 const TABLE_PREFIX = /^([a-z][a-z0-9_]{0,19})?$/;
 const REDIS_ADDRESS = /^(rediss?|redis\+unix|unix):\/\/\S+$|^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/;
 const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/;
@@ -92,11 +94,14 @@ function consumerProblems({ consumers, database }: Config): string[] {
 }
 
 function queueProblems(
-  { type, redis, postgresql }: Config['push_notifications']['queue'],
+  { type, lease, redis, postgresql }: Config['push_notifications']['queue'],
   database: Config['database'],
 ): string[] {
   const path = 'push_notifications.queue';
   const problems: string[] = [];
+  if (lease < MIN_LEASE_MS) {
+    problems.push(`${path}.lease is ${lease} ms: allowed is ${MIN_LEASE_MS} ms or more`);
+  }
   const isRedis = type === 'redis' || (type === '' && redis.address !== '');
   if (isRedis && !redis.address) {
     problems.push(

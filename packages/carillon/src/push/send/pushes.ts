@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { badRequest } from '../../errors.ts';
 import { type DeviceFilter, isEmptyFilter } from '../devices/device-filter.ts';
 import type { ProviderMessage, ProviderName, ProviderRules, Target } from '../providers/provider.ts';
@@ -36,6 +37,9 @@ export interface PushesOptions {
   readonly onScheduled?: (recipientType: string) => void;
 }
 
+/** What fits into a Topic (RFC 8030, section 5.4) and an apns-collapse-id alike. */
+const COLLAPSE_KEY_LENGTH = 32;
+
 /** Accepts pushes: checks them, and stores each with its first jobs in one step. */
 export class Pushes {
   readonly #options: PushesOptions;
@@ -49,7 +53,7 @@ export class Pushes {
    * @throws ApiError 107 naming the field
    */
   async accept(request: PushRequest): Promise<void> {
-    const messages = this.#checkMessages(request.messages);
+    const messages = this.#checkMessages(request.messages, request.uid);
     const { recipient, sendAt, expireAt } = request;
     if (request.rendering) checkTemplates(messages);
     if (recipient.kind === 'filter' && isEmptyFilter(recipient.filter)) {
@@ -88,11 +92,14 @@ export class Pushes {
     if (accepted && delayMs > 0) this.#options.onScheduled?.(request.recipientType);
   }
 
-  #checkMessages(blocks: ReadonlyMap<string, unknown>): Record<string, ProviderMessage> {
+  #checkMessages(blocks: ReadonlyMap<string, unknown>, uid: string): Record<string, ProviderMessage> {
     const messages: Record<string, ProviderMessage> = {};
+    const key = createHash('sha256').update(uid).digest('base64url').slice(0, COLLAPSE_KEY_LENGTH);
     for (const [provider, block] of blocks) {
       const field = `notification.${provider}`;
-      messages[provider] = this.#rulesOf(provider, field).checkMessage(block, field);
+      const rules = this.#rulesOf(provider, field);
+      const message = rules.checkMessage(block, field);
+      messages[provider] = rules.withCollapseKey?.(message, key) ?? message;
     }
     if (blocks.size === 0) throw badRequest('notification', 'must have a block for at least one provider');
     return messages;

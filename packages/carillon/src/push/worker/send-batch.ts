@@ -8,6 +8,7 @@ import type { StoredPush } from '../queue/stored-push.ts';
 import type { RenderedFor } from '../send/rendering.ts';
 import { targetName } from '../status/recipients.ts';
 import type { Statuses } from '../status/statuses.ts';
+import { keepTrying } from './keep-trying.ts';
 import { openings } from './limiter.ts';
 import { type Addressee, groupByMessage, type RenderedGroup } from './render-groups.ts';
 import type { RetryPolicy } from './retry-policy.ts';
@@ -24,6 +25,9 @@ interface DeviceRow extends RenderedFor {
 
 /** Outcomes are noted together at most this long after the first: what a crash may repeat. */
 const NOTE_AFTER_MS = 20;
+
+/** How long a database or queue that is away is waited for before the outcomes of a batch are given up. */
+const SETTLE_LIMIT_MS = 60_000;
 
 export interface SendBatchOptions {
   /** Absent where there are no devices: raw targets only. */
@@ -78,12 +82,8 @@ export async function sendBatch(
   for (const { addressee, outcome } of unrendered) report(addressee, { index: 0, ...outcome });
   await Promise.all(groups.map(send));
   await note.stop();
-  const settled = await settle(
-    { db, queue, statuses: options.statuses, provider, push, retry: options.retry },
-    job,
-    outcomes,
-    later,
-  );
+  const context = { db, queue, statuses: options.statuses, provider, push, retry: options.retry };
+  const settled = await keepTrying(() => settle(context, job, outcomes, later), SETTLE_LIMIT_MS);
   const { dead, ...counts } = settled;
   logger.info(
     { uid: push.uid, provider, attempt: job.attempt, ...counts, dead: dead.length, later: later.length },

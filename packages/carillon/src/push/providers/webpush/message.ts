@@ -39,6 +39,13 @@ export function checkMessage(message: unknown, field: string): ProviderMessage {
   return message as ProviderMessage;
 }
 
+/** A message without a Topic gets this one (RFC 8030, section 5.4): 1 to 32 characters of base64url. */
+export function withTopic(message: ProviderMessage, topic: string): ProviderMessage {
+  const headers = (message.headers ?? {}) as Record<string, unknown>;
+  if (Object.keys(headers).some((name) => name.toLowerCase() === 'topic')) return message;
+  return { ...message, headers: { ...headers, Topic: topic } };
+}
+
 function prepareHeaders(given: unknown, field: string): Record<string, string> {
   if (!isObject(given)) throw badRequest(field, 'must be an object of strings');
   const headers: Record<string, string> = { ttl: String(FOUR_WEEKS_SECONDS) };

@@ -1,7 +1,7 @@
 import type { WebPushConfig } from '../../../config/config.ts';
 import type { ProviderRules } from '../provider.ts';
 import { createEndpointRules } from './endpoint-rules.ts';
-import { checkMessage } from './message.ts';
+import { checkMessage, withTopic } from './message.ts';
 import { parseSubscription } from './subscription.ts';
 
 /** What the API checks of web push before it stores a device or queues a push. */
@@ -11,5 +11,6 @@ export function webPushRules(config: WebPushConfig): ProviderRules {
     name: 'webpush',
     parseToken: (token, field) => parseSubscription(token, field, rules),
     checkMessage,
+    withCollapseKey: withTopic,
   };
 }
