@@ -52,6 +52,7 @@ test('on the embedded database a restart does not wait for the leases of the dea
   await after.untilIdle();
   assert.deepEqual(after.senders.rung, ['lost']);
   await after.close();
+  await before.close();
   await drop();
 });
 
@@ -83,6 +84,7 @@ test('a worker that is stopped finishes what it sends, and gives back what it ca
   await bench.push.close(20);
   const jobs = await db.query('SELECT locked_by, ready_at <= now() AS ready FROM carillon_push_jobs');
   assert.deepEqual(jobs, [{ locked_by: null, ready: true }]);
+  await bench.close();
   await drop();
 });
 

@@ -1,6 +1,7 @@
 import { createECDH, randomBytes } from 'node:crypto';
 import { suite } from 'node:test';
 import { Dispatcher } from '../../src/api/dispatch.ts';
+import { createHttpApi } from '../../src/api/http.ts';
 import { pushMethods } from '../../src/api/methods/push.ts';
 import { resolveConfig } from '../../src/config/load.ts';
 import type { Outcome, ProviderName, ProviderRules, SendBatch } from '../../src/push/providers/provider.ts';
@@ -72,7 +73,7 @@ export class FakeSenders implements SenderPool {
 export interface PushBench {
   readonly push: Push;
   readonly senders: FakeSenders;
-  /** A method of the server API. */
+  /** A method of the server API over HTTP; an error of the API is thrown with its code. */
   call<T = Record<string, unknown>>(method: string, request: object): Promise<T>;
   register(name: string, user: string, extra?: object): Promise<string>;
   /** Sends to a filter, with a uid of its own unless one is given. */
@@ -147,6 +148,7 @@ export async function openPushBench(
 ): Promise<PushBench> {
   await migrate(db, 'carillon', PUSH_MIGRATIONS);
   const { config } = resolveConfig({
+    http_api: { insecure: true },
     push_notifications: {
       enabled: true,
       enabled_providers: ['webpush'],
@@ -171,10 +173,22 @@ export async function openPushBench(
     rules,
     logger: silent,
   });
-  const dispatcher = new Dispatcher(pushMethods(push));
+  const app = createHttpApi({
+    config,
+    dispatcher: new Dispatcher(pushMethods(push)),
+    logger: silent,
+    health: async () => ({ live: true, ready: true, problems: {} }),
+  });
+  const url = await app.listen({ port: 0, host: '127.0.0.1' });
   if (options.workers !== false) await push.startWorkers();
-  const call = async <T>(method: string, request: object) =>
-    (await dispatcher.dispatch(method, request)) as T;
+  const call = async <T>(method: string, request: object) => {
+    const response = await fetch(`${url}/api/${method}`, { method: 'POST', body: JSON.stringify(request) });
+    const text = await response.text();
+    if (response.status === 400) throw new Error(text);
+    const { result, error } = JSON.parse(text) as { result: T; error?: { code: number; message: string } };
+    if (error) throw Object.assign(new Error(error.message), { code: error.code });
+    return result;
+  };
   return {
     push,
     senders,
@@ -199,6 +213,7 @@ export async function openPushBench(
       while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, 5));
     },
     async close() {
+      await app.close();
       await push.close(2_000);
       await queue.close();
     },
