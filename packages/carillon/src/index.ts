@@ -2,6 +2,7 @@
 export type { Config } from './config/config.ts';
 export { ConfigError, type LoadedConfig, loadConfig, resolveConfig } from './config/load.ts';
 export { loadSecrets, type Secrets } from './config/secrets.ts';
+export { UnavailableError } from './errors.ts';
 export type { Logger } from './logger.ts';
 export { type Carillon, type CarillonOptions, createLogger, startCarillon } from './server.ts';
 export type { Database, Migration, NotifyListener, Queryable } from './storage/database.ts';

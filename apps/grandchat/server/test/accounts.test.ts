@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
+import { openDatabase } from 'carillon';
 import { jwtVerify } from 'jose';
 import {
   eachDatabase,
   memoryDatabase,
   type TestDatabase,
+  withoutPostgres,
 } from '../../../../packages/carillon/test/support/database.ts';
+import { startTestPostgres } from '../../../../scripts/setup/test-postgres.ts';
 import { type Bench, Browser, startBench, TOKEN_SECRET } from './support/bench.ts';
 
 const KEYS = { p256dh: 'x', auth: 'y' };
@@ -362,4 +365,27 @@ test('requests of any kind are limited per browser, and pages are not', async ()
   assert.equal((await person.get('/nowhere')).status, 404);
   await bench.close();
   await database.drop();
+});
+
+test('while the database is away, what needs it is refused with 503 and in words, and works again when it is back', {
+  skip: withoutPostgres,
+}, async () => {
+  const postgres = await startTestPostgres();
+  const db = await openDatabase({ dsn: postgres.dsn });
+  const bench = await startBench(db);
+  try {
+    const browser = await bench.person('patient');
+    postgres.stop({ keep: true });
+    const refused = await browser.get('/api/rooms/');
+    assert.deepEqual(
+      [refused.status, refused.body],
+      [503, { detail: 'the database cannot be reached at the moment; try again shortly' }],
+    );
+    postgres.start();
+    assert.equal((await browser.get('/api/rooms/')).status, 200);
+  } finally {
+    await bench.close();
+    await db.close();
+    postgres.stop();
+  }
 });

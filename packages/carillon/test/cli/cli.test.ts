@@ -52,6 +52,39 @@ suite('the command', () => {
     );
   });
 
+  test('a worker that has nothing to work on, or the wrong keys, says so', async () => {
+    const push = {
+      enabled: true,
+      enabled_providers: ['webpush'],
+      webpush: { subject: 'mailto:ops@example.com' },
+    };
+    const dsn = 'postgresql://localhost/none';
+    const cases: [object, RegExp][] = [
+      [{}, /push_notifications\.enabled is false: a worker has nothing to do/],
+      [
+        { push_notifications: push },
+        /a worker needs database\.postgresql\.dsn: the embedded database belongs to one/,
+      ],
+      [
+        { push_notifications: push, database: { postgresql: { dsn } } },
+        /vapid_public_key and vapid_private_key are missing: a worker must sign with the server's keys/,
+      ],
+    ];
+    const env = { ...process.env, CARILLON_DATA_DIR: join(folder, 'no-worker') };
+    for (const [value, words] of cases) {
+      const file = await config(value);
+      await assert.rejects(
+        run(process.execPath, [COMMAND, 'worker', '--config', file], { env }),
+        (error: { code: number; stderr: string }) => {
+          assert.equal(error.code, 1);
+          assert.match(error.stderr, words);
+          assert.doesNotMatch(error.stderr, /\n\s+at /);
+          return true;
+        },
+      );
+    }
+  });
+
   test('a port in use is said in words', async () => {
     const blocker = createServer().listen(0);
     await once(blocker, 'listening');

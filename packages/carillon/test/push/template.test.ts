@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { chooseTranslations, compileMessage, variablesFor } from '../../src/push/send/rendering.ts';
-import { parseTemplate } from '../../src/push/send/template.ts';
+import { parseTemplate, TemplateError } from '../../src/push/send/template.ts';
 
 const VARIABLES = {
   device: { id: 'webpush-1', user: '42', meta: { first_name: 'Ann', empty: '' } },
@@ -21,6 +22,7 @@ test('renders variables, fallbacks and texts as documented', () => {
     ['{{.l10n.greeting | default [[hello]]}}', 'Olá'],
     ['{{.x.y.z | default [[none]]}}', 'none'],
     ['{{.missing}}', ''],
+    ['{{.device.meta.missing}}', ''],
     ['{{.device}}', ''],
     ['{{.device.constructor}}{{.__proto__.x}}', ''],
     ['{{[[}]]}} }} { {', '} }} { {'],
@@ -88,4 +90,69 @@ test('takes the translations of the exact tag, or the nearest shorter one, witho
     undefined,
     undefined,
   ]);
+});
+
+test('a text without "{{" is itself, whatever it has', () => {
+  const plain = fc.string({ unit: 'binary' }).filter((text) => !text.includes('{{'));
+  fc.assert(fc.property(plain, (text) => assert.equal(parseTemplate(text)(VARIABLES), text)));
+});
+
+test('whatever stands between the braces, it is read or refused in words, in time that does not explode', () => {
+  const word = fc.constantFrom(
+    '{{',
+    '}}',
+    '[[',
+    ']]',
+    '"',
+    '`',
+    '\\',
+    '|',
+    '.',
+    'default',
+    '.device.id',
+    ' ',
+    'x',
+    '\n',
+    '{',
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 40 }), (words) => {
+      const source = `{{${words.join('')}}}`;
+      try {
+        assert.equal(typeof parseTemplate(source)(VARIABLES), 'string');
+      } catch (error) {
+        assert.ok(error instanceof TemplateError, String(error));
+      }
+    }),
+    { numRuns: 500 },
+  );
+  const started = performance.now();
+  assert.throws(() => parseTemplate(`{{${'" '.repeat(20_000)}}}`), TemplateError);
+  assert.throws(() => parseTemplate(`{{${'[['.repeat(20_000)}}}`), TemplateError);
+  assert.ok(performance.now() - started < 1_000);
+});
+
+test('whatever a device is called, the message keeps its shape, and the text its data', () => {
+  const text = fc.string({ unit: 'binary' });
+  fc.assert(
+    fc.property(text, text, text, (id, user, name) => {
+      const render = compileMessage({
+        payload: { a: ['{{.device.id}}', { b: '<{{.device.user}}>' }], c: '{{.device.meta.n}}' },
+      });
+      const device = { id, user, locale: '', meta: { n: name } };
+      const message = JSON.parse(
+        JSON.stringify(render(variablesFor(device, { localizations: {}, use_meta: true }))),
+      );
+      assert.deepEqual(message, {
+        payload: { a: [id, { b: `<${user}>` }], c: name },
+      });
+    }),
+  );
+});
+
+test('a member of a text is an error of that device, not an empty text', () => {
+  assert.throws(
+    () => parseTemplate('{{.device.user.name}}')(VARIABLES),
+    /\.device\.user is a text and has no member name/,
+  );
 });

@@ -1,5 +1,6 @@
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
+import { type Logger, UnavailableError } from 'carillon';
 import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
 import { accountRoutes } from '../routes/account.ts';
 import { roomRoutes } from '../routes/rooms.ts';
@@ -12,7 +13,7 @@ const BODY_LIMIT = 64 * 1024;
 
 export interface AppOptions {
   readonly services: Services;
-  readonly logger: { error(fields: object, message: string): void };
+  readonly logger: Pick<Logger, 'warn' | 'error'>;
   /** Folder of the built front end. */
   readonly webRoot: string | undefined;
   /** Behind a proxy that sets X-Forwarded-For. */
@@ -54,6 +55,15 @@ export async function createApp({
   });
   app.setErrorHandler((error: FastifyError | HttpError, request, reply) => {
     if (error instanceof HttpError) return reply.code(error.status).send(error.body);
+    if (error instanceof UnavailableError) {
+      logger.warn(
+        { path: request.routeOptions.url, reason: error.message },
+        'a request was refused: it could not be kept',
+      );
+      return reply
+        .code(503)
+        .send({ detail: 'the database cannot be reached at the moment; try again shortly' });
+    }
     const status = error.statusCode ?? 500;
     if (status < 500) return reply.code(status).send({ detail: clientErrorWords(error) });
     logger.error({ err: error, method: request.method, path: request.routeOptions.url }, 'a request failed');
