@@ -1,31 +1,46 @@
-/** `npm run bench [-- latency | webpush]`: measurements, each printed with its conditions. */
-import { cpus } from 'node:os';
-import { measureLatency } from './latency.ts';
-import { run as runWebPush } from './webpush.ts';
+/** `npm run bench -- <suite> [--quick] [--json FILE]`: measurements, each printed with its machine and conditions. */
+import { writeFileSync } from 'node:fs';
+import { latencySuite } from './suites/latency.ts';
+import { pushSuite } from './suites/push.ts';
+import { webPushSuite } from './suites/webpush.ts';
+import { type Arguments, readArguments, UsageError, usage } from './support/args.ts';
+import { machine, machineWords } from './support/machine.ts';
+import { createProgress } from './support/progress.ts';
+import { table } from './support/table.ts';
 
-const [wanted = 'all'] = process.argv.slice(2);
-console.log(`${cpus().length} × ${cpus()[0]?.model ?? 'CPU'}, Node ${process.versions.node}\n`);
+const SUITES = [pushSuite, webPushSuite, latencySuite];
 
-if (wanted === 'all' || wanted === 'latency') {
-  await latency('embedded database, one process', undefined);
-  const dsn = process.env.DATABASE_URL;
-  if (dsn) await latency('PostgreSQL, two processes', dsn);
-  else console.log('Set DATABASE_URL (an empty database) to measure on PostgreSQL, too.\n');
-}
-if (wanted === 'all' || wanted === 'webpush') await runWebPush();
+process.exitCode = await main(process.argv.slice(2));
 
-async function latency(title: string, dsn: string | undefined): Promise<void> {
-  const figures = await measureLatency(dsn);
-  console.log(`Latency of a message, ${title}, ${figures.post.length} messages one by one (ms)`);
-  console.log('                               p50     p99     max');
-  for (const [name, values] of Object.entries({
-    "POST's own answer": figures.post,
-    'the other WebSocket': figures.websocket,
-    "the push service's 201": figures.push,
-  })) {
-    const sorted = values.toSorted((a, b) => a - b);
-    const at = (share: number) => (sorted[Math.ceil(sorted.length * share) - 1] ?? 0).toFixed(1).padStart(8);
-    console.log(`  ${name.padEnd(26)}${at(0.5)}${at(0.99)}${at(1)}`);
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const given = readArguments(args, SUITES);
+    if (given) return await run(given);
+    console.log(usage(SUITES));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`bench: ${error.message}.\n\n${usage(SUITES)}`);
+    return 2;
   }
-  console.log();
+}
+
+/** @returns the exit code: 1 when the suite found its own measurement wrong */
+async function run({ suite, quick, json, flags }: Arguments): Promise<number> {
+  const progress = createProgress();
+  const report = await suite.run({ quick, flags, progress }).finally(() => progress.done());
+  const { conditions, results, notes = [], failures = [] } = report;
+  const where = machine();
+  console.log(`\n${suite.name}: ${suite.description}`);
+  console.log(machineWords(where));
+  for (const condition of conditions) console.log(`· ${condition}`);
+  if (results.length > 0) console.log(`\n${table(results)}`);
+  if (notes.length > 0) console.log(`\n${notes.join('\n')}`);
+  if (json !== undefined) {
+    const content = { suite: suite.name, machine: where, results };
+    writeFileSync(json, `${JSON.stringify(content, null, 2)}\n`);
+    console.log(`\nWritten to ${json}.`);
+  }
+  for (const failure of failures) console.error(`\nFAILED: ${failure}`);
+  return failures.length > 0 ? 1 : 0;
 }

@@ -5,69 +5,68 @@
  */
 import { createECDH, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { availableParallelism, cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import webPush from 'web-push';
-import type { WebPushConfig } from '../packages/carillon/src/config/config.ts';
-import { encrypt } from '../packages/carillon/src/push/providers/webpush/encryption.ts';
+import type { WebPushConfig } from '../../packages/carillon/src/config/config.ts';
+import { encrypt } from '../../packages/carillon/src/push/providers/webpush/encryption.ts';
 import {
   createWebPushProvider,
   generateVapidKeys,
-} from '../packages/carillon/src/push/providers/webpush/index.ts';
-import { createVapidSigner } from '../packages/carillon/src/push/providers/webpush/vapid.ts';
-import { makeCertificates, stubLookup } from '../packages/carillon/test/push/webpush/support.ts';
+} from '../../packages/carillon/src/push/providers/webpush/index.ts';
+import { createVapidSigner } from '../../packages/carillon/src/push/providers/webpush/vapid.ts';
+import { makeCertificates, stubLookup } from '../../packages/carillon/test/push/webpush/support.ts';
+import { medianBy } from '../support/statistics.ts';
+import { type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
 
 const ROUNDS = 5;
 const MESSAGES_PER_ROUND = 1_000;
 const SENDS = 10_000;
+const QUICK_SENDS = 5_000;
 const BATCH_SIZE = 100;
 /** As many batches at once as a worker with the default concurrency has under way. */
 const BATCHES_AT_ONCE = 16;
 
 const payload = { title: 'Room', body: 'x'.repeat(160), data: { room: 7, message: 12345 } };
 
-export interface WebPushFigures {
-  /** Messages per second and core. */
-  readonly prepared: number;
-  readonly preparedByWebPush: number;
-  readonly ratio: number;
-  /** Full sends per second of CPU on the sending thread, and per second of the clock. */
-  readonly sentPerCore: number;
-  readonly sentPerSecond: number;
-}
+export const webPushSuite: Suite = {
+  name: 'webpush',
+  description: 'what a web push costs the thread that sends it, without queue and registry',
+  run: measureAll,
+};
 
-/** Runs the benchmark, prints its figures and gives them back. */
-export async function run(): Promise<WebPushFigures> {
+async function measureAll({ quick, progress }: RunOptions): Promise<SuiteReport> {
   const keys = generateVapidKeys();
-  const subject = 'mailto:ops@example.com';
   const config: WebPushConfig = {
     vapid_public_key: keys.publicKey,
     vapid_private_key: keys.privateKey,
-    subject,
+    subject: 'mailto:ops@example.com',
     tokens_batch_size: BATCH_SIZE,
     allowed_endpoint_origins: [],
     extra_allowed_endpoint_origins: [],
     insecure_endpoint_origins: [],
   };
+  progress.step('encryption and VAPID, in turns');
   const prepared = comparePreparation(config);
-  const sent = await measureSends(config);
-  const ratio = prepared.ours / prepared.webPush;
-
-  console.log(
-    `web push, one thread of ${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`,
-  );
-  console.log(`  encryption and VAPID   ${figure(prepared.ours)}/s/core`);
-  console.log(`  the same by web-push   ${figure(prepared.webPush)}/s/core   ratio ${ratio.toFixed(2)}`);
-  console.log(
-    `  full sends, HTTP/2+TLS ${figure(sent.perCore)}/s/core   ${figure(sent.perSecond)}/s by the clock`,
-  );
+  progress.step('full sends');
+  const sent = await measureSends(config, quick ? QUICK_SENDS : SENDS);
+  const one = 'encryption and VAPID';
+  const [ours, theirs] = [prepared.ours, prepared.webPush].map(forEach);
   return {
-    prepared: prepared.ours,
-    preparedByWebPush: prepared.webPush,
-    ratio,
-    sentPerCore: sent.perCore,
-    sentPerSecond: sent.perSecond,
+    conditions: [
+      'encryption and VAPID: per second of CPU on one thread, medians of rounds that take turns',
+      `full sends: ${BATCHES_AT_ONCE} batches of ${BATCH_SIZE} at once over HTTP/2 and TLS to a service in another thread; CPU is the sending thread's`,
+    ],
+    results: [
+      result(one, 'carillon', ours ?? {}),
+      result(one, 'web-push', theirs ?? {}),
+      result('full sends', 'carillon', { perSecond: sent.perSecond, cpuMicros: 1e6 / sent.perCore }),
+    ],
+    notes: [`${one}: ${(prepared.ours / prepared.webPush).toFixed(2)} × web-push`],
   };
+}
+
+function forEach(perSecond: number): { perSecond: number; cpuMicros: number } {
+  return { perSecond, cpuMicros: 1e6 / perSecond };
 }
 
 /** Medians of rounds that take turns, so that a busy moment hits both. */
@@ -102,12 +101,15 @@ function comparePreparation(config: WebPushConfig): { ours: number; webPush: num
     webPush: perSecond(theirs, MESSAGES_PER_ROUND),
   }));
   return {
-    ours: median(rounds.map((round) => round.ours)),
-    webPush: median(rounds.map((round) => round.webPush)),
+    ours: medianBy(rounds, (round) => round.ours).ours,
+    webPush: medianBy(rounds, (round) => round.webPush).webPush,
   };
 }
 
-async function measureSends(config: WebPushConfig): Promise<{ perCore: number; perSecond: number }> {
+async function measureSends(
+  config: WebPushConfig,
+  sends: number,
+): Promise<{ perCore: number; perSecond: number }> {
   const { ca, key, cert } = makeCertificates();
   const sink = new Worker(new URL('./webpush-sink.ts', import.meta.url), { workerData: { key, cert } });
   const [port] = await once(sink, 'message');
@@ -124,6 +126,7 @@ async function measureSends(config: WebPushConfig): Promise<{ perCore: number; p
     },
   }));
   const batch = { targets, message: { headers: { TTL: '60', Urgency: 'high' }, payload } };
+  const batchesEach = Math.ceil(sends / BATCH_SIZE / BATCHES_AT_ONCE);
   const unsent: string[] = [];
   const sendBatches = async (count: number) => {
     for (let done = 0; done < count; done++) {
@@ -136,12 +139,8 @@ async function measureSends(config: WebPushConfig): Promise<{ perCore: number; p
     await sendBatches(10);
     const startedAt = performance.now();
     const cpuBefore = process.threadCpuUsage();
-    await Promise.all(
-      Array.from({ length: BATCHES_AT_ONCE }, () =>
-        sendBatches(Math.ceil(SENDS / BATCH_SIZE / BATCHES_AT_ONCE)),
-      ),
-    );
-    const sent = Math.ceil(SENDS / BATCH_SIZE / BATCHES_AT_ONCE) * BATCHES_AT_ONCE * BATCH_SIZE;
+    await Promise.all(Array.from({ length: BATCHES_AT_ONCE }, () => sendBatches(batchesEach)));
+    const sent = batchesEach * BATCHES_AT_ONCE * BATCH_SIZE;
     const seconds = (performance.now() - startedAt) / 1000;
     if (unsent.length > 0)
       throw new Error(`${unsent.length} pushes were not accepted, the first: ${unsent[0]}`);
@@ -162,12 +161,4 @@ function perSecond(work: () => void, calls: number): number {
 function cpuSeconds(before: NodeJS.CpuUsage): number {
   const { user, system } = process.threadCpuUsage(before);
   return (user + system) / 1e6;
-}
-
-function median(values: number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
-
-function figure(value: number): string {
-  return Math.round(value).toLocaleString('en').padStart(7);
 }

@@ -1,0 +1,151 @@
+/** Pushes through the real server, from the API call to the sink. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type CarillonProcess, startCarillon } from '../support/carillon.ts';
+import { cpuBetween, cpuByThread, peakRssMiB, type ThreadCpu, totalCpu } from '../support/process-usage.ts';
+import type { Progress } from '../support/progress.ts';
+import { medianBy } from '../support/statistics.ts';
+import { type Result, result } from '../support/suite.ts';
+import { type Audience, audience, isRegisteredByApi, registerByApi } from './devices.ts';
+import { monotonicMs } from './sink-messages.ts';
+import { PAYLOAD, type Place, type Stage, SUBJECT } from './stage.ts';
+
+export interface CarillonCase {
+  readonly place: Place;
+  readonly count: number;
+  readonly status: 'full' | 'off';
+  /** The round with the median speed counts. */
+  readonly rounds: number;
+  readonly senderThreads: number;
+  /** Folder for `--cpu-prof`. */
+  readonly profileDir?: string | undefined;
+}
+
+export interface CarillonFigures {
+  readonly result: Result;
+  /** µs a push, by thread. */
+  readonly threads: ThreadCpu;
+  readonly failures: readonly string[];
+}
+
+/** Code is compiled and connections are open before anything is measured. */
+const WARM_UP = audience(500);
+const WARM_UP_ROUNDS = 4;
+const POLL_MS = 50;
+
+export function caseName({ place, count, status }: CarillonCase): string {
+  return `${count.toLocaleString('en')} devices, ${place}${status === 'off' ? ', status off' : ''}`;
+}
+
+/** Starts a server, warms it up, and sends to the audience as often as the case says. */
+export async function measureCarillon(
+  stage: Stage,
+  one: CarillonCase,
+  progress: Progress,
+): Promise<CarillonFigures> {
+  const name = caseName(one);
+  progress.step(`carillon: ${name}`);
+  const target = audience(one.count);
+  const carillon = await startServer(stage, one.place, one.profileDir, {
+    sender_threads: one.senderThreads,
+    status: { mode: one.status },
+  });
+  try {
+    for (const group of [WARM_UP, ...(isRegisteredByApi(target) ? [target] : [])]) {
+      await registerByApi(carillon, stage.sink.origin, group);
+    }
+    const failures: string[] = [];
+    for (let n = 0; n < WARM_UP_ROUNDS; n++) await sendRound(stage, carillon, WARM_UP, progress);
+    const rounds: Round[] = [];
+    for (let n = 0; n < one.rounds; n++) {
+      const round = await sendRound(stage, carillon, target, progress);
+      rounds.push(round);
+      if (round.doubled > 0) failures.push(`${name}: ${round.doubled} pushes doubled`);
+    }
+    const { perSecond, p50Ms, p99Ms, threads } = medianBy(rounds, (round) => round.perSecond);
+    const rssMiB = peakRssMiB(carillon.pid);
+    const figures = { perSecond, cpuMicros: totalCpu(threads), p50Ms, p99Ms, rssMiB };
+    return { result: result(name, 'carillon', figures), threads, failures };
+  } finally {
+    await carillon.stop();
+  }
+}
+
+export function startServer(
+  stage: Stage,
+  place: Place,
+  profileDir: string | undefined,
+  push: Record<string, unknown>,
+): Promise<CarillonProcess> {
+  const { database, queue } = stage.config(place);
+  return startCarillon({
+    ...stage.child,
+    dataDir: stage.dataDir(place),
+    nodeArgs: profileDir ? ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] : [],
+    config: {
+      database,
+      push_notifications: {
+        enabled: true,
+        enabled_providers: ['webpush'],
+        queue,
+        webpush: {
+          vapid_public_key: stage.vapid.publicKey,
+          vapid_private_key: stage.vapid.privateKey,
+          subject: SUBJECT,
+          insecure_endpoint_origins: [stage.sink.origin],
+        },
+        ...push,
+      },
+    },
+  });
+}
+
+interface Round {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly threads: ThreadCpu;
+  readonly doubled: number;
+}
+
+/**
+ * CPU is counted until no job is left, so that what is recorded after the last arrival counts, too.
+ * @throws when pushes are lost
+ */
+async function sendRound(
+  stage: Stage,
+  carillon: CarillonProcess,
+  { set, topic, count }: Audience,
+  progress: Progress,
+): Promise<Round> {
+  const expected = await stage.sink.expect(set, count);
+  const before = cpuByThread(carillon.pid);
+  const since = monotonicMs();
+  const uid = await send(carillon, topic);
+  await expected.complete(progress);
+  await untilDone(carillon, uid);
+  const used = cpuBetween(before, cpuByThread(carillon.pid));
+  const { doubled, p50Ms, p99Ms, lastMs } = await expected.figures(since);
+  return {
+    perSecond: count / (lastMs / 1000),
+    p50Ms,
+    p99Ms,
+    threads: new Map([...used].map(([thread, micros]) => [thread, micros / count])),
+    doubled,
+  };
+}
+
+export async function send(carillon: CarillonProcess, topic: string): Promise<string> {
+  const { uid } = await carillon.call<{ uid: string }>('send_push_notification', {
+    recipient: { filter: { topics: [topic] } },
+    notification: { webpush: { headers: { TTL: '60', Urgency: 'high' }, payload: PAYLOAD } },
+  });
+  return uid;
+}
+
+export async function untilDone(carillon: CarillonProcess, uid: string): Promise<void> {
+  for (;;) {
+    const { state } = await carillon.call('push_status', { uid, limit: 1 });
+    if (state === 'done') return;
+    await delay(POLL_MS);
+  }
+}

@@ -1,0 +1,92 @@
+import { type CarillonCase, type CarillonFigures, measureCarillon } from '../push/carillon-case.ts';
+import { audience, DEVICE_CONDITIONS } from '../push/devices.ts';
+import { measureFloor, measureWebPush } from '../push/others.ts';
+import { openStage, PAYLOAD, type Place } from '../push/stage.ts';
+import { UsageError } from '../support/args.ts';
+import type { Result, RunOptions, Suite, SuiteReport } from '../support/suite.ts';
+
+/** Goals of the project, on two cores. */
+const WANTED_SPEED = 3;
+const WANTED_CPU = 1.6;
+/** The library needs a minute for more, and does not change with the number. */
+const WEB_PUSH_COUNT = 10_000;
+const QUICK_WEB_PUSH_COUNT = 2_000;
+/** Small audiences are over in a blink: their rounds are repeated. */
+const ROUNDS = 3;
+
+export const pushSuite: Suite = {
+  name: 'push',
+  description: 'pushes to a topic through the whole server, beside the library web-push and the crypto floor',
+  flags: [
+    { name: 'cores', value: 'LIST', description: 'pins server, web-push and sink, e.g. 0,1' },
+    { name: 'sender-threads', value: 'N', description: 'push_notifications.sender_threads (default 1)' },
+    { name: 'cpu-prof', value: 'DIR', description: 'writes CPU profiles of the server there' },
+  ],
+  run: runPush,
+};
+
+async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
+  const senderThreads = checkThreads(flags['sender-threads'] ?? '1');
+  const profileDir = flags['cpu-prof'] as string | undefined;
+  const sizes: Record<Place, number[]> = quick
+    ? { postgresql: [1_000, 10_000], redis: [1_000, 10_000], pglite: [1_000] }
+    : { postgresql: [1_000, 10_000, 100_000], redis: [1_000, 10_000, 100_000], pglite: [1_000, 10_000] };
+  const places = Object.keys(sizes) as Place[];
+  const stage = await openStage({ cores: flags.cores as string | undefined, places, progress });
+  try {
+    progress.step('inserting devices');
+    // The queue in Redis has its devices in the same PostgreSQL.
+    await stage.fill('postgresql', sizes.postgresql.map(audience));
+    await stage.fill('pglite', sizes.pglite.map(audience));
+    const cases = places.flatMap((place) => sizes[place].map((count) => ({ place, count, status: 'full' })));
+    const measured: CarillonFigures[] = [];
+    for (const one of [...cases, { place: 'postgresql', count: 10_000, status: 'off' }]) {
+      const rounds = one.count > 10_000 || (quick && one.count > 1_000) ? 1 : ROUNDS;
+      const all = { ...one, rounds, senderThreads, profileDir } as CarillonCase;
+      measured.push(await measureCarillon(stage, all, progress));
+    }
+    const count = quick ? QUICK_WEB_PUSH_COUNT : WEB_PUSH_COUNT;
+    const webPush = await measureWebPush(stage, count, quick ? 1 : ROUNDS, progress);
+    const floor = await measureFloor(stage, progress);
+    return {
+      conditions: [
+        ...stage.conditions,
+        DEVICE_CONDITIONS,
+        `sender_threads ${senderThreads}; payload of ${JSON.stringify(PAYLOAD).length} bytes; the median of ${quick ? '3 rounds with 1,000 devices, 1 with more' : `${ROUNDS} rounds, 1 with 100,000 devices`}`,
+        'pushes per second and latencies count from the API call; CPU is that of the whole process until no job is left',
+      ],
+      results: [...measured.map((one) => one.result), webPush.result, floor],
+      notes: [...threadNotes(measured), '', ...ratios(measured, webPush.result, floor)],
+      failures: [...measured.flatMap((one) => one.failures), ...webPush.failures],
+    };
+  } finally {
+    await stage.close();
+  }
+}
+
+function checkThreads(value: string | true): number {
+  if (!/^[1-9]\d?$/.test(String(value))) {
+    throw new UsageError(`push: --sender-threads must be 1 to 64, got ${JSON.stringify(value)}`);
+  }
+  return Number(value);
+}
+
+/** Where the CPU went: the sender threads, the main thread, and the rest of Node. */
+function threadNotes(measured: readonly CarillonFigures[]): string[] {
+  const lines = measured.map(({ result, threads }) => {
+    const of = (name: string) => threads.get(name) ?? 0;
+    const [sender, main] = [of('carillon-sender'), of('node-MainThread')];
+    const rest = (result.cpuMicros ?? 0) - sender - main;
+    return `  ${result.case}: senders ${sender.toFixed(0)}, main thread ${main.toFixed(0)}, garbage collection and pools ${rest.toFixed(0)}`;
+  });
+  return ['µs of CPU a push by thread:', ...lines];
+}
+
+function ratios(measured: readonly CarillonFigures[], webPush: Result, floor: Result): string[] {
+  const lines = measured.map(({ result }) => {
+    const speed = (result.perSecond ?? 0) / (webPush.perSecond ?? Number.NaN);
+    const cpu = (result.cpuMicros ?? 0) / (floor.cpuMicros ?? Number.NaN);
+    return `  ${result.case}: ${speed.toFixed(2)} × web-push in pushes per second, ${cpu.toFixed(2)} × the floor in CPU`;
+  });
+  return [`Ratios (wanted: at least ${WANTED_SPEED} and at most ${WANTED_CPU} on two cores):`, ...lines];
+}
