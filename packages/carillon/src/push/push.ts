@@ -65,6 +65,7 @@ export function openPush(options: PushOptions): Push {
     queue,
     rules,
     batchSize,
+    logger,
     ...(options.onScheduled && { onScheduled: options.onScheduled }),
   });
   const statuses = db && new Statuses(db, config.status);
@@ -107,6 +108,7 @@ export function openPush(options: PushOptions): Push {
     async cancel(uid) {
       const removed = await queue.cancel(uid);
       await reports.recordCancelled(uid, removed);
+      logger.info({ uid, jobs: removed.length }, 'push cancelled');
     },
     depth: () => queue.depth(),
     inFlight: () => worker.inFlight(),

@@ -4,6 +4,7 @@ import { Dispatcher } from '../../src/api/dispatch.ts';
 import { createHttpApi } from '../../src/api/http.ts';
 import { pushMethods } from '../../src/api/methods/push.ts';
 import { resolveConfig } from '../../src/config/load.ts';
+import type { Logger } from '../../src/logger.ts';
 import type { Outcome, ProviderName, ProviderRules, SendBatch } from '../../src/push/providers/provider.ts';
 import { webPushRules } from '../../src/push/providers/webpush/index.ts';
 import { openPush, type Push } from '../../src/push/push.ts';
@@ -144,6 +145,7 @@ export async function openPushBench(
     leaseMs?: number;
     senders?: FakeSenders;
     queue?: object;
+    logger?: Logger;
   } = {},
 ): Promise<PushBench> {
   await migrate(db, 'carillon', PUSH_MIGRATIONS);
@@ -162,8 +164,8 @@ export async function openPushBench(
   const rules = new Map<ProviderName, ProviderRules>([
     ['webpush', webPushRules(config.push_notifications.webpush)],
   ]);
-  const { leaseMs = 10_000 } = options;
-  const queue = await openQueue({ config: config.push_notifications.queue, db, logger: silent, leaseMs });
+  const { leaseMs = 10_000, logger = silent } = options;
+  const queue = await openQueue({ config: config.push_notifications.queue, db, logger, leaseMs });
   const push = openPush({
     db,
     queue,
@@ -171,7 +173,7 @@ export async function openPushBench(
     config: config.push_notifications,
     senders,
     rules,
-    logger: silent,
+    logger,
   });
   const app = createHttpApi({
     config,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { badRequest } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
 import { type DeviceFilter, isEmptyFilter } from '../devices/device-filter.ts';
 import type { ProviderMessage, ProviderName, ProviderRules, Target } from '../providers/provider.ts';
 import type { NewJob, PushQueue } from '../queue/queue.ts';
@@ -33,6 +34,7 @@ export interface PushesOptions {
   readonly rules: ReadonlyMap<string, ProviderRules>;
   /** Targets in one `send` job, per provider. */
   readonly batchSize: (provider: ProviderName) => number;
+  readonly logger: Logger;
   /** Told of pushes with a time to come. */
   readonly onScheduled?: (recipientType: string) => void;
 }
@@ -89,7 +91,17 @@ export class Pushes {
         ? [{ lane: 'fanout', uid: request.uid, payload: { cursor: '' }, delayMs }]
         : this.#rawJobs(request, recipient, messages, delayMs);
     const accepted = await this.#options.queue.accept(push, jobs);
-    if (accepted && delayMs > 0) this.#options.onScheduled?.(request.recipientType);
+    const { logger, onScheduled } = this.#options;
+    const { uid, recipientType } = request;
+    if (!accepted) {
+      logger.info({ uid }, 'push known already: nothing is sent again');
+      return;
+    }
+    logger.info(
+      { uid, recipient: recipientType, ...(delayMs > 0 && { sendAt: push.sendAt }) },
+      'push accepted',
+    );
+    if (delayMs > 0) onScheduled?.(recipientType);
   }
 
   #checkMessages(blocks: ReadonlyMap<string, unknown>, uid: string): Record<string, ProviderMessage> {

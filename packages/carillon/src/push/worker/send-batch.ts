@@ -85,11 +85,27 @@ export async function sendBatch(
   const context = { db, queue, statuses: options.statuses, provider, push, retry: options.retry };
   const settled = await keepTrying(() => settle(context, job, outcomes, later), SETTLE_LIMIT_MS);
   const { dead, ...counts } = settled;
+  const codes = countCodes(outcomes.values());
   logger.info(
-    { uid: push.uid, provider, attempt: job.attempt, ...counts, dead: dead.length, later: later.length },
+    {
+      uid: push.uid,
+      provider,
+      attempt: job.attempt,
+      ...counts,
+      dead: dead.length,
+      later: later.length,
+      codes,
+    },
     'push batch sent',
   );
   return settled;
+}
+
+/** How often each code came that is not an acceptance: one line a batch, however many devices fail alike. */
+function countCodes(outcomes: Iterable<Outcome>): Record<string, number> {
+  const codes: Record<string, number> = {};
+  for (const { kind, code } of outcomes) if (kind !== 'accepted') codes[code] = (codes[code] ?? 0) + 1;
+  return codes;
 }
 
 /**
@@ -167,7 +183,7 @@ async function loadRecipients(
 
 function logOutcome(logger: Logger, job: Job, recipient: Recipient, target: Target, outcome: Outcome): void {
   const { kind, code, reason, httpStatus } = outcome;
-  logger.info(
+  logger.debug(
     {
       uid: job.uid,
       provider: job.lane,
