@@ -29,8 +29,13 @@ export function isEmptyFilter(filter: DeviceFilter): boolean {
   );
 }
 
-/** The condition on `carillon_devices AS d`, `true` for an empty filter. Empty lists do not narrow. */
-export function filterCondition(filter: DeviceFilter, params: Params): string {
+/**
+ * The condition on `carillon_devices AS d`, `true` for an empty filter. Empty lists do not narrow.
+ *
+ * @param after placeholder of a cursor that the ids must be behind anyway. Said of the topics, too, it lets the database
+ *   begin there: without it a page in the middle of a million would read all that come before.
+ */
+export function filterCondition(filter: DeviceFilter, params: Params, after?: string): string {
   const conditions: string[] = [];
   const anyOf = (column: string, list: readonly string[] | undefined) => {
     if (list?.length) conditions.push(`${column} = ANY(${params.add(list)}::text[])`);
@@ -42,7 +47,9 @@ export function filterCondition(filter: DeviceFilter, params: Params): string {
   if (filter.topics?.length) {
     const topics = params.add(filter.topics);
     conditions.push(
-      `EXISTS (SELECT FROM carillon_device_topics t WHERE t.device_id = d.id AND t.topic = ANY(${topics}::text[]))`,
+      `EXISTS (SELECT FROM carillon_device_topics t WHERE t.device_id = d.id AND t.topic = ANY(${topics}::text[])${
+        after ? ` AND t.device_id > ${after}` : ''
+      })`,
     );
   }
   const { ids, users } = filter.exclude ?? {};
@@ -80,12 +87,12 @@ export function recipientPage(
     const rest = filterCondition({ ...filter, topics: [] }, params);
     return {
       text: `SELECT ${columns} FROM carillon_device_topics t JOIN carillon_devices d ON d.id = t.device_id
-        WHERE t.topic = ${topic} AND t.device_id > ${after} AND ${own} AND ${rest}
+        WHERE t.topic = ${topic} AND t.device_id > ${after} AND d.id > ${after} AND ${own} AND ${rest}
         ORDER BY t.device_id LIMIT ${params.add(limit)}`,
       values: params.values,
     };
   }
-  const condition = filterCondition(filter, params);
+  const condition = filterCondition(filter, params, after);
   return {
     text: `SELECT ${columns} FROM carillon_devices d WHERE d.id > ${after} AND ${own} AND ${condition}
       ORDER BY d.id LIMIT ${params.add(limit)}`,

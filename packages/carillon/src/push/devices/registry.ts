@@ -122,26 +122,31 @@ export class DeviceRegistry {
     request: DevicePageRequest,
   ): Promise<{ items: Device[]; nextCursor: string; totalCount: number | undefined }> {
     const params = new Params();
-    const condition = filterCondition(request.filter, params);
-    const counted = [...params.values];
+    const after = params.add(request.cursor);
+    const condition = filterCondition(request.filter, params, after);
     const topics = `(SELECT coalesce(jsonb_agg(t.topic ORDER BY t.topic), '[]') FROM carillon_device_topics t WHERE t.device_id = d.id)`;
     const items = await this.#db.query<Device>(
       `SELECT ${DEVICE_COLUMNS}
               ${request.topics ? `, ${topics} AS topics` : ''}
               ${request.meta ? ', d.meta' : ''} ${request.webpushKeys ? ', d.webpush_keys' : ''}
        FROM carillon_devices d
-       WHERE ${condition} AND d.id > ${params.add(request.cursor)} ORDER BY d.id LIMIT ${params.add(request.limit + 1)}`,
+       WHERE ${condition} AND d.id > ${after} ORDER BY d.id LIMIT ${params.add(request.limit + 1)}`,
       params.values,
     );
     const more = items.length > request.limit;
     if (more) items.pop();
-    const [count] = request.totalCount
-      ? await this.#db.query<{ n: number }>(
-          `SELECT count(*) AS n FROM carillon_devices d WHERE ${condition}`,
-          counted,
-        )
-      : [];
-    return { items, nextCursor: more ? (items.at(-1)?.id ?? '') : '', totalCount: count?.n };
+    const totalCount = request.totalCount ? await this.#count(request.filter) : undefined;
+    return { items, nextCursor: more ? (items.at(-1)?.id ?? '') : '', totalCount };
+  }
+
+  async #count(filter: DeviceFilter): Promise<number | undefined> {
+    const params = new Params();
+    const condition = filterCondition(filter, params);
+    const [row] = await this.#db.query<{ n: number }>(
+      `SELECT count(*) AS n FROM carillon_devices d WHERE ${condition}`,
+      params.values,
+    );
+    return row?.n;
   }
 
   /** Unknown ids are ignored. */
