@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Config } from './config/config.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -7,6 +8,9 @@ import { openQueue } from './push/queue/open.ts';
 import { createSenderPool } from './push/worker/sender-pool.ts';
 import type { Database } from './storage/database.ts';
 import { openDatabase } from './storage/open.ts';
+
+/** When the configuration leaves it open; each takes some 30 MB. */
+const MOST_SENDER_THREADS = 4;
 
 export interface StartPushOptions {
   readonly config: Config;
@@ -32,7 +36,7 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
     : undefined;
   if (replica) closers.push(() => replica.close());
   const senders = createSenderPool({
-    threads: workers ? config.sender_threads : 0,
+    threads: workers ? config.sender_threads || Math.min(availableParallelism(), MOST_SENDER_THREADS) : 0,
     providers: senderProviders(config),
     logger,
   });

@@ -155,7 +155,7 @@ export interface PushConfig {
   dry_run: boolean;
   dry_run_latency: number;
   max_inactive_device_interval: number;
-  /** Threads that send; sockets never share one with them. */
+  /** Threads that send; sockets never share one with them. 0: one for each core, four at the most. */
   sender_threads: number;
   retry: { max_attempts: number; base_delay: number; max_delay: number };
   /** Whether `carillon serve` runs push workers, too; off where `carillon worker` does. */
@@ -177,6 +177,8 @@ export interface QueueConfig {
   redis: {
     /** `host:port` or a `redis://` or `rediss://` URL. */
     address: string;
+    /** Of Centrifugo's: take the address of the Redis that real time uses. */
+    reuse_from_engine: boolean;
     /** Keys begin with it. */
     prefix: string;
     consumer_concurrency: number;
@@ -188,6 +190,8 @@ export interface QueueConfig {
     dsn: string;
     reuse_from_database: boolean;
     consumer_concurrency: number;
+    /** Pushes whose recipients are looked for at once: what is scheduled begins there. */
+    scheduler_consumer_concurrency: number;
     /** Table names begin with it. */
     prefix: string;
   };

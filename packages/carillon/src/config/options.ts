@@ -77,7 +77,7 @@ const pushNotifications = section<PushConfig>({
   dry_run: flag(),
   dry_run_latency: duration('0s'),
   max_inactive_device_interval: duration('0s'),
-  sender_threads: integer(1, 1, 64),
+  sender_threads: integer(0, 0, 64),
   retry: section({
     max_attempts: integer(10, 1, 100),
     base_delay: duration('1s'),
@@ -95,6 +95,7 @@ const pushNotifications = section<PushConfig>({
     lease: duration('5s'),
     redis: section({
       address: text(),
+      reuse_from_engine: flag(),
       prefix: text('carillon'),
       consumer_concurrency: integer(64, 1, 1_000),
       max_stream_length: integer(100_000, 1),
@@ -103,6 +104,7 @@ const pushNotifications = section<PushConfig>({
       dsn: text(),
       reuse_from_database: flag(),
       consumer_concurrency: integer(16, 1, 1_000),
+      scheduler_consumer_concurrency: integer(16, 1, 1_000),
       prefix: text(),
     }),
   }),

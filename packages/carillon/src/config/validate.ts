@@ -118,6 +118,11 @@ function queueProblems(
       `${path} has nowhere to keep jobs, because database.enabled is false: set ${path}.redis.address or ${path}.postgresql.dsn`,
     );
   }
+  if (redis.reuse_from_engine) {
+    problems.push(
+      `${path}.redis.reuse_from_engine is true, but real time uses no Redis here yet: set ${path}.redis.address`,
+    );
+  }
   if (postgresql.reuse_from_database && postgresql.dsn) {
     problems.push(`${path}.postgresql.reuse_from_database and ${path}.postgresql.dsn exclude each other`);
   }

@@ -13,7 +13,8 @@ import type { SenderPool } from './senders.ts';
 import type { Settled } from './settlement.ts';
 
 const PAGE_SIZE = 1_000;
-const FANOUT_CONCURRENCY = 2;
+/** With the queue in PostgreSQL it is an option. */
+const FANOUT_CONCURRENCY = 16;
 const CACHED_PUSHES = 500;
 
 export interface WorkerOptions {
@@ -50,6 +51,10 @@ export class PushWorker {
     this.#options = options;
     const { queue, logger, config } = options;
     const concurrency = config.queue[queue.kind].consumer_concurrency;
+    const fanouts =
+      queue.kind === 'postgresql'
+        ? config.queue.postgresql.scheduler_consumer_concurrency
+        : FANOUT_CONCURRENCY;
     const lane = (name: Lane, size: number, run: (job: Job, push: StoredPush) => Promise<void>) =>
       [
         name,
@@ -62,7 +67,7 @@ export class PushWorker {
         }),
       ] as const;
     this.#lanes = new Map<Lane, LaneRunner>([
-      lane('fanout', FANOUT_CONCURRENCY, (job, push) => this.#runFanout(job as Job<FanoutPayload>, push)),
+      lane('fanout', fanouts, (job, push) => this.#runFanout(job as Job<FanoutPayload>, push)),
       ...options.providers.map((provider) =>
         lane(provider, concurrency, (job, push) => this.#runSend(job as Job<SendPayload>, push)),
       ),
