@@ -1,6 +1,7 @@
 import { type CarillonCase, type CarillonFigures, measureCarillon } from '../push/carillon-case.ts';
 import { audience, DEVICE_CONDITIONS } from '../push/devices.ts';
 import { measureFloor, measureWebPush } from '../push/others.ts';
+import { measureRss, RSS_CONDITIONS } from '../push/rss-case.ts';
 import { openStage, PAYLOAD, type Place } from '../push/stage.ts';
 import { UsageError } from '../support/args.ts';
 import type { Result, RunOptions, Suite, SuiteReport } from '../support/suite.ts';
@@ -20,12 +21,31 @@ export const pushSuite: Suite = {
   flags: [
     { name: 'cores', value: 'LIST', description: 'pins server, web-push and sink, e.g. 0,1' },
     { name: 'sender-threads', value: 'N', description: 'push_notifications.sender_threads (default 1)' },
+    { name: 'rss', description: 'only memory: audiences of 1,000 and 100,000 in a dry run' },
+    { name: 'million', description: 'with --rss: an audience of 1,000,000, too' },
     { name: 'cpu-prof', value: 'DIR', description: 'writes CPU profiles of the server there' },
   ],
-  run: runPush,
+  run: (options) => (options.flags.rss ? runRss(options) : runPush(options)),
 };
 
+async function runRss({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
+  if (quick && flags.million)
+    throw new UsageError('push: --million takes minutes, and --quick one at the most');
+  const counts = flags.million ? [100_000, 1_000_000] : [100_000];
+  const cores = flags.cores as string | undefined;
+  const stage = await openStage({ cores, places: ['postgresql'], progress });
+  try {
+    progress.step('inserting devices');
+    await stage.fill('postgresql', counts.map(audience));
+    const results = await measureRss(stage, counts, progress);
+    return { conditions: [...stage.conditions, DEVICE_CONDITIONS, ...RSS_CONDITIONS], results };
+  } finally {
+    await stage.close();
+  }
+}
+
 async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
+  if (flags.million) throw new UsageError('push: --million belongs to --rss');
   const senderThreads = checkThreads(flags['sender-threads'] ?? '1');
   const profileDir = flags['cpu-prof'] as string | undefined;
   const sizes: Record<Place, number[]> = quick

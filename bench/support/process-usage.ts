@@ -32,7 +32,7 @@ export function totalCpu(threads: ThreadCpu): number {
   return [...threads.values()].reduce((sum, micros) => sum + micros, 0);
 }
 
-/** The most memory that a process held at once since its start or the last `resetPeakRss`, in MiB. */
+/** The most memory that a process held at once since its start, in MiB. */
 export function peakRssMiB(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
