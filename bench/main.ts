@@ -2,14 +2,17 @@
 import { writeFileSync } from 'node:fs';
 import { latencySuite } from './suites/latency.ts';
 import { pushSuite } from './suites/push.ts';
+import { registrySuite } from './suites/registry.ts';
 import { webPushSuite } from './suites/webpush.ts';
 import { type Arguments, readArguments, UsageError, usage } from './support/args.ts';
+import { exitOnSignals } from './support/at-exit.ts';
 import { machine, machineWords } from './support/machine.ts';
 import { createProgress } from './support/progress.ts';
 import { table } from './support/table.ts';
 
-const SUITES = [pushSuite, webPushSuite, latencySuite];
+const SUITES = [pushSuite, registrySuite, webPushSuite, latencySuite];
 
+exitOnSignals();
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

@@ -8,6 +8,7 @@ import {
   type VapidKeys,
 } from '../../packages/carillon/src/push/providers/webpush/index.ts';
 import { startRedis, type TestRedis } from '../../packages/carillon/test/support/redis.ts';
+import { atExit } from '../support/at-exit.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import type { ChildOptions } from '../support/child.ts';
 import { type BenchPostgres, startBenchPostgres } from '../support/postgres.ts';
@@ -45,7 +46,8 @@ export interface StageOptions {
 
 export async function openStage({ cores, places, progress }: StageOptions): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'carillon-bench-push-'));
-  const closers: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  const closers: (() => unknown)[] = [removeFolder, atExit(removeFolder)];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
@@ -70,6 +72,7 @@ export async function openStage({ cores, places, progress }: StageOptions): Prom
     if (places.includes('redis')) {
       redis = await startRedis();
       closers.push(() => redis?.drop());
+      closers.push(atExit(() => void redis?.kill()));
     }
     const dataDir = (place: Place) => join(folder, place);
     for (const place of places) mkdirSync(dataDir(place), { recursive: true });

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atExit } from './at-exit.ts';
 import { type ChildOptions, spawnNode } from './child.ts';
 
 const BIN = join(import.meta.dirname, '..', '..', 'packages', 'carillon', 'bin', 'carillon.mjs');
@@ -40,6 +41,7 @@ export async function startCarillon(options: CarillonOptions): Promise<CarillonP
     ...options,
     env: { ...options.env, CARILLON_DATA_DIR: options.dataDir ?? folder },
   });
+  const forget = atExit(() => child.kill('SIGKILL'));
   let output = '';
   const exited = once(child, 'exit');
   const url = await new Promise<string>((resolve, reject) => {
@@ -71,6 +73,7 @@ export async function startCarillon(options: CarillonOptions): Promise<CarillonP
     },
     async stop() {
       agent.destroy();
+      forget();
       child.kill('SIGTERM');
       const [code] = await exited;
       rmSync(folder, { recursive: true, force: true });

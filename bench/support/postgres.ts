@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { openDatabase } from '../../packages/carillon/src/index.ts';
 import { postgresBin } from '../../scripts/setup/system-packages.ts';
 import { startTestPostgres } from '../../scripts/setup/test-postgres.ts';
+import { atExit } from './at-exit.ts';
 
 export interface BenchPostgres {
   /** A new empty database on the server. */
@@ -18,6 +19,7 @@ export interface BenchPostgres {
 export async function startBenchPostgres(): Promise<BenchPostgres> {
   const given = process.env.DATABASE_URL;
   const own = given ? undefined : await startOwn();
+  const forget = atExit(() => own?.stop());
   const dsn = given ?? (own?.dsn as string);
   return {
     conditions: await conditionsOf(dsn, given ? 'named by DATABASE_URL' : 'of the run itself'),
@@ -34,6 +36,7 @@ export async function startBenchPostgres(): Promise<BenchPostgres> {
       };
     },
     async stop() {
+      forget();
       own?.stop();
     },
   };
