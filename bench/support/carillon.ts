@@ -41,7 +41,11 @@ export async function startCarillon(options: CarillonOptions): Promise<CarillonP
     ...options,
     env: { ...options.env, CARILLON_DATA_DIR: options.dataDir ?? folder },
   });
-  const forget = atExit(() => child.kill('SIGKILL'));
+  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
+  const forget = atExit(() => {
+    child.kill('SIGKILL');
+    removeFolder();
+  });
   let output = '';
   const exited = once(child, 'exit');
   const url = await new Promise<string>((resolve, reject) => {
@@ -76,7 +80,7 @@ export async function startCarillon(options: CarillonOptions): Promise<CarillonP
       forget();
       child.kill('SIGTERM');
       const [code] = await exited;
-      rmSync(folder, { recursive: true, force: true });
+      removeFolder();
       if (code !== 0) throw new Error(`carillon serve ended with code ${code}:\n${output}`);
     },
   };
