@@ -45,7 +45,9 @@ test('a push can be followed by its uid from acceptance to outcome, and no token
     'push known already: nothing is sent again',
   ]);
   assert.deepEqual(of('cancelled'), ['push accepted', 'push cancelled']);
-  const codes = lines.filter((line) => line.uid === 'followed').flatMap((line) => (line.codes ? [line.codes] : []));
+  const codes = lines
+    .filter((line) => line.uid === 'followed')
+    .flatMap((line) => (line.codes ? [line.codes] : []));
   assert.deepEqual(codes, [{ unavailable: 1 }, { forbidden: 1 }]);
   const text = JSON.stringify(lines);
   const { keys } = JSON.parse(token) as { keys: Record<string, string> };

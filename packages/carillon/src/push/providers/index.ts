@@ -1,6 +1,5 @@
 import type { PushConfig } from '../../config/config.ts';
-import type { SenderProviders } from '../worker/sender-messages.ts';
-import type { ProviderName, ProviderRules } from './provider.ts';
+import type { ProviderName, ProviderRules, SenderProviders } from './provider.ts';
 import { webPushRules } from './webpush/index.ts';
 
 /** What the API checks, for each provider that is enabled. */

@@ -3,6 +3,8 @@
  * Providers know nothing of the queue or the database, and run in sender threads, never beside sockets.
  */
 
+import type { WebPushConfig } from '../../config/config.ts';
+
 export type ProviderName = 'fcm' | 'hms' | 'apns' | 'webpush';
 export const PROVIDER_NAMES: readonly ProviderName[] = ['fcm', 'hms', 'apns', 'webpush'];
 
@@ -54,6 +56,11 @@ export interface Provider {
   send(batch: SendBatch, report: (outcome: Outcome) => void): Promise<void>;
   /** Closes connections; sends under way end as `retry`. */
   close(): Promise<void>;
+}
+
+/** The configurations of the providers that send. Plain data: it crosses to the sender threads. */
+export interface SenderProviders {
+  readonly webpush?: WebPushConfig;
 }
 
 /** What the API checks before it queues: the provider's own rules for addresses and messages. */

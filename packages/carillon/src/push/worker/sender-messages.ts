@@ -1,10 +1,4 @@
-import type { WebPushConfig } from '../../config/config.ts';
 import type { Outcome, ProviderName, SendBatch } from '../providers/provider.ts';
-
-/** The configurations of the providers that a pool sends through. Plain data: it crosses to the threads. */
-export interface SenderProviders {
-  readonly webpush?: WebPushConfig;
-}
 
 /** Main thread → sender thread. */
 export type SenderRequest =

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { Outcome, ProviderName, SendBatch } from '../providers/provider.ts';
+import type { Outcome, ProviderName, SendBatch, SenderProviders } from '../providers/provider.ts';
 import { createWebPushProvider } from '../providers/webpush/index.ts';
-import type { SenderProviders, SenderReport, SenderRequest } from './sender-messages.ts';
+import type { SenderReport, SenderRequest } from './sender-messages.ts';
 import type { SenderPool, SenderUtilization } from './senders.ts';
 
 export interface SenderPoolOptions {

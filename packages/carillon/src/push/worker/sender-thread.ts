@@ -4,9 +4,9 @@
  * loop in one message.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Outcome, Provider, ProviderName, SendBatch } from '../providers/provider.ts';
+import type { Outcome, Provider, ProviderName, SendBatch, SenderProviders } from '../providers/provider.ts';
 import { createWebPushProvider } from '../providers/webpush/index.ts';
-import type { SenderProviders, SenderReport, SenderRequest } from './sender-messages.ts';
+import type { SenderReport, SenderRequest } from './sender-messages.ts';
 
 const port = parentPort!;
 const configs = workerData as SenderProviders;

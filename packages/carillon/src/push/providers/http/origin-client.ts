@@ -83,6 +83,11 @@ export class OriginClient {
     });
   }
 
+  /** A slot when there is room now. Those who wait come first. */
+  tryAcquire(): Slot | undefined {
+    return this.#closing.signal.aborted || this.#waiters.length > 0 ? undefined : this.#takeSlot();
+  }
+
   /**
    * Sends on a slot, and again on another one what the service certainly did not act on. Rejects with
    * `TransportError`.
