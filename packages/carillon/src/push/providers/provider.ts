@@ -3,8 +3,6 @@
  * Providers know nothing of the queue or the database, and run in sender threads, never beside sockets.
  */
 
-import type { WebPushConfig } from '../../config/config.ts';
-
 export type ProviderName = 'fcm' | 'hms' | 'apns' | 'webpush';
 export const PROVIDER_NAMES: readonly ProviderName[] = ['fcm', 'hms', 'apns', 'webpush'];
 
@@ -58,10 +56,8 @@ export interface Provider {
   close(): Promise<void>;
 }
 
-/** The configurations of the providers that send. Plain data: it crosses to the sender threads. */
-export interface SenderProviders {
-  readonly webpush?: WebPushConfig;
-}
+/** Whom a message is for: single addresses, or a native topic or condition. */
+export type RecipientKind = 'tokens' | 'topic' | 'condition';
 
 /** What the API checks before it queues: the provider's own rules for addresses and messages. */
 export interface ProviderRules {
@@ -75,6 +71,9 @@ export interface ProviderRules {
   withCollapseKey?(message: ProviderMessage, key: string): ProviderMessage;
   /** Parses a native topic or condition; absent where the provider has none. Throws `ApiError` 107 naming `field`. */
   parseNative?(kind: 'topic' | 'condition', value: string, field: string): Target;
-  /** Checks size and shape of the block in `notification`; throws `ApiError` 107 naming the field. */
-  checkMessage(message: unknown, field: string): ProviderMessage;
+  /**
+   * Checks size and shape of the block in `notification`; throws `ApiError` 107 naming the field.
+   * @param kind what it is sent to: some providers allow topics less than tokens
+   */
+  checkMessage(message: unknown, field: string, kind?: 'tokens' | 'topic' | 'condition'): ProviderMessage;
 }

@@ -1,0 +1,172 @@
+import type { LookupFunction } from 'node:net';
+import { Gate } from './gate.ts';
+import { OriginClient, type Slot } from './http/origin-client.ts';
+import type { HttpResponse } from './http/response-reader.ts';
+import {
+  closedError,
+  type HttpRequest,
+  type TransportError,
+  type TransportOptions,
+} from './http/transport.ts';
+import { AccessTokens, OAuthError } from './oauth/access-tokens.ts';
+import { TokenRequester } from './oauth/token-request.ts';
+import { type Answer, MEND_MS, type Verdict, verdictOfError } from './verdict.ts';
+
+/** What a provider's own options say of connections and time. */
+export interface ServiceTransport {
+  /** Root certificates in place of Node's own (PEM). */
+  readonly ca?: string | Buffer;
+  /** Resolves names. The addresses are the operator's own choice, so none is refused. */
+  readonly lookup: LookupFunction;
+  readonly connectTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Streams of one HTTP/2 connection. */
+  readonly maxStreams: number;
+  /** Bytes of an answer that are kept. */
+  readonly keptBytes: number;
+}
+
+export interface AuthorizedServiceOptions {
+  /** Where sends go; its path is the provider's business. */
+  readonly endpoint: URL;
+  readonly transport: ServiceTransport;
+  /** Where access tokens come from. */
+  readonly tokenEndpoint: URL;
+  /** The form that asks for a token, made anew for each. */
+  readonly tokenForm: () => Readonly<Record<string, string>>;
+  /** What no words may repeat. */
+  readonly secrets: readonly string[];
+  /** Wait of a shut for which the service names none, milliseconds. */
+  readonly quotaWaitMs: number;
+  /** The share of the usual rate that sending begins with after a shut. */
+  readonly rampFrom: number;
+  /** Milliseconds; never goes back. */
+  readonly clock: () => number;
+}
+
+/** The right to send one request, with what it takes. */
+export interface Passage {
+  readonly slot: Slot;
+  readonly accessToken: string;
+}
+
+/**
+ * A push service behind one OAuth credential.
+ *
+ * A request sets off when the gate is open, an access token is at hand and a connection has room, in this order. Its
+ * answer's verdict then acts on what all requests share: a refused token is replaced, and the request sent once more;
+ * a quota, or what only the operator can mend, shuts the gate.
+ */
+export class AuthorizedService {
+  readonly #client: OriginClient;
+  readonly #requester: TokenRequester;
+  readonly #tokens: AccessTokens;
+  readonly #gate: Gate;
+  readonly #closing = new AbortController();
+
+  constructor(options: AuthorizedServiceOptions) {
+    const { transport, clock } = options;
+    const shared: TransportOptions = transport;
+    this.#client = new OriginClient(options.endpoint.origin, shared);
+    this.#requester = new TokenRequester(options.tokenEndpoint, shared, options.secrets);
+    this.#tokens = new AccessTokens(() => this.#requester.request(options.tokenForm()), clock);
+    this.#gate = new Gate({
+      clock,
+      waitMs: options.quotaWaitMs,
+      rampFrom: options.rampFrom,
+      signal: this.#closing.signal,
+    });
+  }
+
+  /**
+   * A passage, when there is one without a wait.
+   * @param count messages that the request carries
+   */
+  tryEnter(count: number): Passage | undefined {
+    if (this.#closing.signal.aborted) return undefined;
+    const accessToken = this.#tokens.ready();
+    if (accessToken === undefined) return undefined;
+    const slot = this.#client.tryAcquire();
+    if (!slot) return undefined;
+    if (this.#gate.tryPass(count)) return { slot, accessToken };
+    slot.release();
+    return undefined;
+  }
+
+  /** Waits for a passage; else what to report. Never rejects. */
+  async enter(count: number): Promise<Passage | Answer> {
+    try {
+      const refusal = await this.#gate.pass(count);
+      if (refusal) return refusal;
+      const accessToken = await this.#tokens.current();
+      const slot = await this.#client.acquire();
+      // Others may have been told meanwhile that it is enough.
+      const late = this.#gate.refusal();
+      if (!late) return { slot, accessToken };
+      slot.release();
+      return late;
+    } catch (error) {
+      return this.#refusalOf(error as Error);
+    }
+  }
+
+  /**
+   * Sends one request, and once more with another access token where that is what it takes. Never rejects.
+   *
+   * @param requestOf makes the request for an access token
+   * @param judge reads its answer; must not throw
+   */
+  async send(
+    passage: Passage,
+    count: number,
+    requestOf: (accessToken: string) => HttpRequest,
+    judge: (response: HttpResponse) => Verdict,
+  ): Promise<Verdict> {
+    const verdict = await this.#attempt(passage, requestOf, judge);
+    if (verdict.effect === undefined || verdict.effect === 'doubtful') return verdict;
+    if (verdict.effect !== 'refresh') return this.#shut(verdict);
+    this.#tokens.discard(passage.accessToken);
+    const next = await this.enter(count);
+    if (!('slot' in next)) return { outcome: next };
+    const second = await this.#attempt(next, requestOf, judge);
+    // A token that is seconds old is refused: the next one would be, too.
+    return second.effect === undefined || second.effect === 'doubtful' ? second : this.#shut(second);
+  }
+
+  /** Breaks what is under way. */
+  close(): void {
+    this.#closing.abort(closedError());
+    this.#requester.close();
+    this.#client.close();
+  }
+
+  async #attempt(
+    { slot, accessToken }: Passage,
+    requestOf: (accessToken: string) => HttpRequest,
+    judge: (response: HttpResponse) => Verdict,
+  ): Promise<Verdict> {
+    try {
+      return judge(await this.#client.send(slot, requestOf(accessToken)));
+    } catch (error) {
+      return verdictOfError(error as TransportError);
+    }
+  }
+
+  /** Shuts the gate for what concerns everybody; the target waits as long as it. */
+  #shut({ outcome, effect }: Verdict): Verdict {
+    const { code, reason = code, retryAfterMs } = outcome;
+    const waitMs = effect === 'quota' ? retryAfterMs : MEND_MS;
+    this.#gate.shut({ code, reason, retryAfterMs: waitMs });
+    const wait = this.#gate.refusal()?.retryAfterMs ?? waitMs;
+    return { outcome: wait === undefined ? outcome : { ...outcome, retryAfterMs: wait } };
+  }
+
+  #refusalOf(error: Error): Answer {
+    if (this.#closing.signal.aborted) return verdictOfError(closedError()).outcome;
+    if (!(error instanceof OAuthError)) return verdictOfError(error as TransportError).outcome;
+    const outcome: Answer = { kind: 'retry', code: 'oauth_unavailable', reason: error.message };
+    if (!error.isRefused) return outcome;
+    return this.#shut({ outcome: { ...outcome, code: 'oauth_refused' }, effect: 'credential' }).outcome;
+  }
+}

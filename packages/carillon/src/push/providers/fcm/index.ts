@@ -1,0 +1,2 @@
+export { createFcmProvider, type FcmProviderOptions } from './provider.ts';
+export { fcmRules } from './rules.ts';
