@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { PushEmulator } from './emulator.ts';
 import type { Fault } from './faults.ts';
-import { readBody } from './http.ts';
+import { type Request, type Response, readBody, writeAnswer } from './http.ts';
+import { recordToJson } from './journal.ts';
 
 const MAX_BODY_BYTES = 16_384;
 
@@ -19,18 +19,15 @@ const MAX_BODY_BYTES = 16_384;
 export async function handleControl(
   emulator: PushEmulator,
   path: string,
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: Request,
+  response: Response,
 ): Promise<void> {
   const answer = (status: number, value: unknown) => {
-    response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(value));
+    void writeAnswer(response, { status, body: value as object });
   };
   switch (`${request.method} ${path}`) {
     case 'GET /control/messages':
-      return answer(
-        200,
-        emulator.messages().map(({ body, ...rest }) => ({ ...rest, body: body.toString('base64url') })),
-      );
+      return answer(200, emulator.messages().map(recordToJson));
     case 'DELETE /control/messages':
       emulator.forgetMessages();
       return answer(200, {});

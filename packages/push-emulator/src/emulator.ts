@@ -1,28 +1,37 @@
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createSecureServer } from 'node:http2';
 import { WebSocketServer } from 'ws';
+import { createAuthority, openAuthority, spkiHash } from './certificates/authority.ts';
 import { handleControl } from './control.ts';
 import { Faults } from './faults.ts';
+import { type Request, type Response, writeAnswer } from './http.ts';
 import { Journal, type PushRecord } from './journal.ts';
+import { listen } from './listener.ts';
 import { serveConnection } from './mozilla/connection.ts';
-import { createEndpoint } from './mozilla/endpoint.ts';
-import { Mailbox } from './mozilla/mailbox.ts';
-import { Registry } from './mozilla/registry.ts';
+import { createMozilla, createMozillaRegistry } from './mozilla/service.ts';
+import { createServe } from './serve.ts';
+import type { Service, ServiceContext, ServiceName } from './service.ts';
+import { presentBadCertificates, TLS_HOSTS } from './tls.ts';
+import { Mailbox } from './webpush/mailbox.ts';
 
 const WAIT_MS = 10_000;
 const MAX_FRAME_BYTES = 64 * 1024;
 
 export interface EmulatorOptions {
-  /** 0, the default: any that is free. */
+  /** Of plain HTTP; 0, the default, as for the others: any that is free. */
   readonly port?: number;
+  /** Of HTTPS, over HTTP/2 and HTTP/1.1. */
+  readonly httpsPort?: number;
   /** 127.0.0.1 when absent. */
   readonly host?: string;
+  /** A folder that keeps the certificate authority, so that who trusts it need not be told again; a new one each time when absent. */
+  readonly dataDir?: string;
   /** Milliseconds since the epoch; for tests of what takes days. */
   readonly now?: () => number;
 }
 
 export interface SubscriptionInfo {
+  readonly service: ServiceName;
   readonly endpoint: string;
   readonly uaid: string;
   readonly channelId: string;
@@ -36,10 +45,16 @@ export interface SubscriptionInfo {
 }
 
 export interface PushEmulator {
-  /** Origin of the endpoints, e.g. `http://127.0.0.1:8090`. */
+  /** Everything but APNs over plain HTTP/1.1, e.g. `http://127.0.0.1:8090`: the origin of Mozilla's endpoints. */
   readonly url: string;
+  /** The same over TLS, HTTP/2 and HTTP/1.1, e.g. `https://127.0.0.1:8091`. */
+  readonly httpsUrl: string;
   /** For Firefox's `dom.push.serverURL`. */
   readonly wsUrl: string;
+  /** The certificate of the emulator's own authority, as PEM. */
+  readonly ca: string;
+  /** For Chromium's `--ignore-certificate-errors-spki-list`. */
+  readonly spkiHash: string;
   readonly faults: Faults;
   /** Every push so far, the refused too, oldest first. */
   messages(): PushRecord[];
@@ -55,75 +70,84 @@ export interface PushEmulator {
   close(): Promise<void>;
 }
 
-/** Starts a stand-in for Mozilla's push service: the browsers' WebSocket, the senders' endpoints, the remote control. */
+/** Starts stand-ins for the push services: what browsers and phones' servers are told to talk to, and the remote control. */
 export async function startPushEmulator(options: EmulatorOptions = {}): Promise<PushEmulator> {
-  const { port = 0, host = '127.0.0.1', now = Date.now } = options;
+  const { port = 0, httpsPort = 0, host = '127.0.0.1', dataDir, now = Date.now } = options;
   const closing = new AbortController();
   const journal = new Journal();
-  const faults = new Faults();
-  const server = createServer();
-  server.listen(port, host);
-  await once(server, 'listening');
-  const { port: boundPort } = server.address() as AddressInfo;
-  const authority = `${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
-  const url = `http://${authority}`;
-  const origin = () => url;
+  const context: ServiceContext = { now };
+  const authority = dataDir === undefined ? createAuthority() : await openAuthority(dataDir);
+  const identity = authority.issue([...TLS_HOSTS, ...(TLS_HOSTS.includes(host) ? [] : [host])]);
 
-  const registry = new Registry({ origin, now });
+  const plainServer = createServer();
+  const plain = await listen(plainServer, port, host, '--port');
+  const secureServer = createSecureServer({ ...identity, allowHTTP1: true });
+  const secure = await listen(secureServer, httpsPort, host, '--https-port');
+  const url = `http://${plain.authority}`;
+  const httpsUrl = `https://${secure.authority}`;
+
   const mailbox = new Mailbox({ journal, now });
-  const sockets = new WebSocketServer({ server, maxPayload: MAX_FRAME_BYTES });
-  sockets.on('connection', (socket) => serveConnection(socket, { registry, mailbox }));
+  const mozillaRegistry = createMozillaRegistry(url, now);
+  const services: Service[] = [
+    createMozilla({ registry: mozillaRegistry, mailbox, origin: url, ...context }),
+  ];
+  const faults = new Faults((name, reason) =>
+    services.some((service) => service.name === name && service.errorAnswer({ reason }) !== undefined),
+  );
 
-  const endpoint = createEndpoint({
-    registry,
-    mailbox,
-    journal,
-    faults,
-    origin,
-    now,
-    closing: closing.signal,
-  });
-  server.on('request', async (request, response) => {
+  const sockets = new WebSocketServer({ server: plainServer, maxPayload: MAX_FRAME_BYTES });
+  sockets.on('connection', (socket) =>
+    serveConnection(socket, { registry: mozillaRegistry, mailbox, journal }),
+  );
+
+  const serve = createServe({ journal, faults, now, closing: closing.signal });
+  const onRequest = async (request: Request, response: Response) => {
     const path = URL.parse(request.url ?? '', url)?.pathname ?? '';
     try {
       if (path.startsWith('/control/')) await handleControl(emulator, path, request, response);
-      else if (!(await endpoint(path, request, response))) response.writeHead(404).end();
+      else if (!(await serve(services, request, response))) await writeAnswer(response, { status: 404 });
     } catch {
       // The sender broke off in the middle of its request.
       response.destroy();
     }
-  });
+  };
+  plainServer.on('request', onRequest);
+  secureServer.on('request', onRequest);
+  presentBadCertificates(secureServer, identity, () =>
+    faults.takeHandshake(services.map(({ name }) => name)),
+  );
 
   const disconnect = () => {
     for (const socket of sockets.clients) socket.terminate();
   };
   const emulator: PushEmulator = {
     url,
-    wsUrl: `ws://${authority}/`,
+    httpsUrl,
+    wsUrl: `ws://${plain.authority}/`,
+    ca: authority.certificate,
+    spkiHash: spkiHash(identity),
     faults,
     messages: () => journal.all(),
     forgetMessages: () => journal.clear(),
     subscriptions: () =>
-      registry.subscriptions().map(({ token: _, agent, pending: __, ...rest }) => ({
+      mozillaRegistry.subscriptions().map(({ token: _, agent, pending: __, ...rest }) => ({
         ...rest,
-        uaid: agent.uaid,
+        service: 'mozilla',
+        uaid: agent.id,
         isOnline: agent.deliver !== undefined,
       })),
     waitFor: (predicate, { timeoutMs = WAIT_MS } = {}) => journal.waitFor(predicate, timeoutMs),
     onChange: (listener) => journal.onChange(listener),
     disconnect,
     loseSubscriptions() {
-      mailbox.gone(registry.forgetAgents());
+      mailbox.gone(mozillaRegistry.forgetAgents());
       disconnect();
     },
     async close() {
       closing.abort();
       disconnect();
       sockets.close();
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await Promise.all([plain, secure].map((listener) => listener.close()));
     },
   };
   return emulator;

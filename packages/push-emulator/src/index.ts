@@ -6,5 +6,6 @@ export {
 } from './emulator.ts';
 export type { Fault, Faults } from './faults.ts';
 export type { PushRecord, PushState } from './journal.ts';
+export type { ServiceName } from './service.ts';
 export type { PushHeaders, Urgency } from './webpush/headers.ts';
 export type { VapidClaims } from './webpush/vapid.ts';

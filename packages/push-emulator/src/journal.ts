@@ -1,18 +1,20 @@
 import { EventEmitter, on } from 'node:events';
+import type { ServiceName } from './service.ts';
 import type { PushHeaders } from './webpush/headers.ts';
 import type { VapidClaims } from './webpush/vapid.ts';
 
 /**
  * What became of a push.
  *
- * `received` → `refused`, or by a fault `unanswered` (reset or silence); or accepted:
- * `waiting` (the browser is away) ⇄ `sent` (on its way over the socket) → `acknowledged`;
+ * `received` → `refused`, or by a fault `unanswered` (reset, silence or GOAWAY); or accepted. To a phone's service, that is all:
+ * `accepted`. To a browser: `waiting` (it is away) ⇄ `sent` (on its way over the socket) → `acknowledged`;
  * or, before the acknowledgement: `replaced` (same Topic), `expired` (TTL), `deleted` (by its sender), `gone` (unsubscribed).
  */
 export type PushState =
   | 'received'
   | 'refused'
   | 'unanswered'
+  | 'accepted'
   | 'waiting'
   | 'sent'
   | 'acknowledged'
@@ -21,11 +23,17 @@ export type PushState =
   | 'deleted'
   | 'gone';
 
-/** One POST to an endpoint and all that followed. Times are milliseconds since the epoch. */
+/** One push that a sender posted, and all that followed. Times are milliseconds since the epoch. */
 export interface PushRecord {
-  /** Names the message in `Location` and, as `version`, to the browser. */
+  /** Names the message in `Location` and to the browser. */
   readonly id: string;
-  readonly endpoint: string;
+  readonly service: ServiceName;
+  /** Whom it is for: the endpoint of web push, else a token, topic or condition; empty when it named none. */
+  target: string;
+  /** Web push alone: the subscription's URL. */
+  endpoint?: string;
+  /** Web push by FCM: the id of the record that it came from. */
+  readonly cause?: string;
   readonly receivedAt: number;
   state: PushState;
   /** HTTP status of the answer; absent while or when there was none. */
@@ -34,8 +42,10 @@ export interface PushRecord {
   reason?: string;
   headers?: PushHeaders;
   vapid?: VapidClaims;
-  /** The encrypted body as it came. */
+  /** The body as it came; of web push, encrypted. */
   body: Buffer;
+  /** What it says, as JSON where it is JSON: FCM, APNs, HMS, and web push whose keys the emulator has. */
+  payload?: unknown;
   /** One for each time it was handed to the browser's socket. */
   readonly sentAt: number[];
   acknowledgedAt?: number;
@@ -99,4 +109,9 @@ export class Journal {
     const seen = this.all().map(({ state, status }) => `${state} ${status ?? ''}`.trim());
     throw new Error(`no such push within ${timeoutMs} ms; there were: ${seen.join(', ') || 'none'}`);
   }
+}
+
+/** A record as plain JSON: the body in base64url. */
+export function recordToJson({ body, ...rest }: PushRecord): Record<string, unknown> {
+  return { ...rest, body: body.toString('base64url') };
 }

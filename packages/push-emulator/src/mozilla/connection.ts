@@ -1,7 +1,8 @@
 import type { WebSocket } from 'ws';
+import type { Journal } from '../journal.ts';
+import type { Mailbox } from '../webpush/mailbox.ts';
+import type { Agent, Registry } from '../webpush/registry.ts';
 import { normalizeKey } from '../webpush/vapid.ts';
-import type { Mailbox } from './mailbox.ts';
-import type { Registry, UserAgent } from './registry.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -13,11 +14,11 @@ type Message = Record<string, unknown>;
  */
 export function serveConnection(
   socket: WebSocket,
-  { registry, mailbox }: { registry: Registry; mailbox: Mailbox },
+  { registry, mailbox, journal }: { registry: Registry; mailbox: Mailbox; journal: Journal },
 ): void {
-  let agent: UserAgent | undefined;
+  let agent: Agent | undefined;
 
-  const handlers: Record<string, (message: Message, agent: UserAgent) => void> = {
+  const handlers: Record<string, (message: Message, agent: Agent) => void> = {
     register({ channelID, key }, agent) {
       if (typeof channelID !== 'string' || !UUID.test(channelID)) return socket.terminate();
       const vapidKey = typeof key === 'string' ? normalizeKey(key) : undefined;
@@ -37,11 +38,19 @@ export function serveConnection(
       if (!Array.isArray(updates)) return socket.terminate();
       for (const { channelID, version, code } of updates as Message[]) {
         if (typeof channelID !== 'string' || typeof version !== 'string') continue;
-        mailbox.acknowledge(agent, channelID, version, typeof code === 'number' ? code : 100);
+        const subscription = agent.channels.get(channelID);
+        // The journal may have forgotten what is still on its way; it alone knows what was replaced after it had been sent.
+        const record = subscription?.pending.find(({ id }) => id === version) ?? journal.get(version);
+        if (!subscription || record?.endpoint !== subscription.endpoint) continue;
+        mailbox.acknowledge(subscription, record, typeof code === 'number' ? code : 100);
       }
     },
     nack({ version, code }, agent) {
-      if (typeof version === 'string') mailbox.reject(agent, version, typeof code === 'number' ? code : 0);
+      const record = typeof version === 'string' ? journal.get(version) : undefined;
+      const isTheirs = [...agent.channels.values()].some(({ endpoint }) => endpoint === record?.endpoint);
+      if (!record || !isTheirs) return;
+      record.nackCode = typeof code === 'number' ? code : 0;
+      journal.changed(record);
     },
     broadcast_subscribe() {},
   };
@@ -68,14 +77,15 @@ export function serveConnection(
       socket.terminate();
       return;
     }
-    const known = registry.agent(typeof uaid === 'string' ? uaid : undefined);
+    // A browser whose uaid is unknown drops its subscriptions.
+    const known = (typeof uaid === 'string' && registry.findAgent(uaid)) || registry.addAgent();
     known.deliver = deliver;
     agent = known;
-    send({ messageType: 'hello', uaid: known.uaid, status: 200, use_webpush: true, broadcasts: {} });
+    send({ messageType: 'hello', uaid: known.id, status: 200, use_webpush: true, broadcasts: {} });
     mailbox.resend(known);
   }
 
-  const deliver: UserAgent['deliver'] = ({ channelId }, { id, body, headers }) => {
+  const deliver: Agent['deliver'] = ({ channelId }, { id, body, headers }) => {
     send({
       messageType: 'notification',
       channelID: channelId,

@@ -24,10 +24,11 @@ export class VapidError extends Error {
 /**
  * Reads and checks an `Authorization: vapid t=<JWT>, k=<key>` header (RFC 8292): ES256 signature, `aud` = the endpoint's
  * origin, `exp` in the future and at most 24 hours ahead. Whether the key is the subscription's is the caller's to check.
+ * @param audiences origins that are right, one of them
  * @param now milliseconds since the epoch
  * @throws VapidError in the words of Mozilla's service
  */
-export function checkVapid(header: string, audience: string, now: number): Vapid {
+export function checkVapid(header: string, audiences: readonly string[], now: number): Vapid {
   const { token, key } = readHeader(header);
   const parts = token.split('.');
   const [head, body, signature] = parts;
@@ -46,7 +47,7 @@ export function checkVapid(header: string, audience: string, now: number): Vapid
   const secondsLeft = exp - now / 1000;
   if (secondsLeft <= 0) throw new VapidError('ExpiredSignature');
   if (secondsLeft > MAX_AHEAD_SECONDS) throw new VapidError('The VAPID token expiration is too long');
-  if (typeof aud !== 'string' || URL.parse(aud)?.origin !== audience) {
+  if (typeof aud !== 'string' || !audiences.includes(URL.parse(aud)?.origin ?? '')) {
     throw new VapidError('Invalid VAPID audience');
   }
   return { claims: { aud, exp, ...(typeof sub === 'string' && { sub }) }, key };

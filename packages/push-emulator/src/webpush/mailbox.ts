@@ -1,9 +1,9 @@
 import type { Journal, PushRecord, PushState } from '../journal.ts';
-import type { Subscription, UserAgent } from './registry.ts';
+import type { Agent, Subscription } from './registry.ts';
 
 /**
  * Keeps what a browser has not acknowledged. A push goes out at once when the browser is here, and again each time it
- * says hello, until it is acknowledged, replaced, deleted or out of time. With TTL 0 it is now or never.
+ * comes back, until it is acknowledged, replaced, deleted or out of time. With TTL 0 it is now or never.
  */
 export class Mailbox {
   readonly #journal: Journal;
@@ -28,8 +28,8 @@ export class Mailbox {
     else this.#become(record, 'waiting');
   }
 
-  /** Sends all that the browser, which has just said hello, has not acknowledged. */
-  resend(agent: UserAgent): void {
+  /** Sends all that the browser, which has just come back, has not acknowledged. */
+  resend(agent: Agent): void {
     for (const subscription of agent.channels.values()) {
       for (const record of [...subscription.pending]) {
         if (this.#isExpired(record)) this.#settle(subscription, record, 'expired');
@@ -38,8 +38,8 @@ export class Mailbox {
     }
   }
 
-  /** The socket closed: what was on its way waits for the next hello. */
-  away(agent: UserAgent): void {
+  /** The socket closed: what was on its way waits until it is back. */
+  away(agent: Agent): void {
     for (const subscription of agent.channels.values()) {
       for (const record of [...subscription.pending]) {
         if (record.headers?.ttl === 0) this.#settle(subscription, record, 'expired');
@@ -48,23 +48,11 @@ export class Mailbox {
     }
   }
 
-  acknowledge(agent: UserAgent, channelId: string, version: string, code: number): void {
-    const subscription = agent.channels.get(channelId);
-    if (!subscription) return;
-    // The journal may have forgotten what is still on its way; it alone knows what was replaced after it had been sent.
-    const record = subscription.pending.find(({ id }) => id === version) ?? this.#journal.get(version);
-    if (record?.endpoint !== subscription.endpoint) return;
+  /** @param code Mozilla's: 100 delivered, 101 decryption failed, 102 not delivered */
+  acknowledge(subscription: Subscription, record: PushRecord, code?: number): void {
     record.acknowledgedAt = this.#now();
-    record.acknowledgeCode = code;
+    if (code !== undefined) record.acknowledgeCode = code;
     this.#settle(subscription, record, 'acknowledged');
-  }
-
-  reject(agent: UserAgent, version: string, code: number): void {
-    const record = this.#journal.get(version);
-    const isTheirs = [...agent.channels.values()].some(({ endpoint }) => endpoint === record?.endpoint);
-    if (!record || !isTheirs) return;
-    record.nackCode = code;
-    this.#journal.changed(record);
   }
 
   /** A sender takes its message back. Returns whether it was still there. */
