@@ -27,6 +27,7 @@ function optionRows(option: Option<unknown>, path: string): string[][] {
   return Object.entries(option.members ?? {}).flatMap(([key, member]) => {
     const memberPath = path ? `${path}.${key}` : key;
     if (member.kind === 'section') return optionRows(member, memberPath);
+    if (member.kind === 'named') return [[memberPath, '–', member.allowed]];
     if (member.kind === 'list') return optionRows(member, `${memberPath}[]`);
     return [[memberPath, showDefault(member), member.allowed.replaceAll('|', '\\|')]];
   });

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Config } from './config/config.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import { providerRules, senderProviders } from './push/providers/index.ts';
+import { providerRules, providerSetups } from './push/providers/index.ts';
 import { openPush, type Push } from './push/push.ts';
 import { openQueue } from './push/queue/open.ts';
 import { createSenderPool } from './push/worker/sender-pool.ts';
@@ -28,7 +28,8 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
   const { db, logger, metrics, workers, closers } = options;
   const { push_notifications: config, shutdown, database } = options.config;
   if (!config.enabled) return undefined;
-  const rules = providerRules(config);
+  const providers = providerSetups(config);
+  const rules = providerRules(providers);
   const queue = await openQueue({ config: config.queue, db, logger, leaseMs: config.queue.lease });
   closers.push(() => queue.close());
   const replica = config.read_from_replica
@@ -37,7 +38,7 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
   if (replica) closers.push(() => replica.close());
   const senders = createSenderPool({
     threads: workers ? config.sender_threads || Math.min(availableParallelism(), MOST_SENDER_THREADS) : 0,
-    providers: senderProviders(config),
+    providers,
     logger,
   });
   closers.push(() => senders.close());

@@ -149,7 +149,15 @@ export interface StatusConfig {
   retention: number;
 }
 
-export interface PushConfig {
+/** What each provider needs. */
+export interface ProviderConfigs {
+  fcm: FcmConfig;
+  hms: HmsConfig;
+  apns: ApnsConfig;
+  webpush: WebPushConfig;
+}
+
+export interface PushConfig extends ProviderConfigs {
   enabled: boolean;
   enabled_providers: ProviderName[];
   dry_run: boolean;
@@ -163,10 +171,8 @@ export interface PushConfig {
   read_from_replica: boolean;
   status: StatusConfig;
   queue: QueueConfig;
-  fcm: FcmConfig;
-  hms: HmsConfig;
-  apns: ApnsConfig;
-  webpush: WebPushConfig;
+  /** Further apps by name, each with credentials of its own for the providers that it has a section for. */
+  apps: Record<string, Partial<ProviderConfigs>>;
 }
 
 export interface QueueConfig {

@@ -63,10 +63,14 @@ function risks({ http_api, client, push_notifications: push }: Config): string[]
   if (http_api.insecure)
     warnings.push('http_api.insecure is on: anybody who reaches the port may use the server API');
   if (client.insecure) warnings.push('client.insecure is on: clients may do everything without a token');
-  const origins = push.webpush.insecure_endpoint_origins;
-  if (origins.length > 0) {
+  const sections = { webpush: push.webpush };
+  for (const [name, { webpush }] of Object.entries(push.apps)) {
+    if (webpush) Object.assign(sections, { [`apps.${name}.webpush`]: webpush });
+  }
+  for (const [section, { insecure_endpoint_origins: origins }] of Object.entries(sections)) {
+    if (origins.length === 0) continue;
     warnings.push(
-      `push_notifications.webpush.insecure_endpoint_origins lifts all checks of push endpoints for ${origins.join(', ')}: for tests only`,
+      `push_notifications.${section}.insecure_endpoint_origins lifts all checks of push endpoints for ${origins.join(', ')}: for tests only`,
     );
   }
   return warnings;

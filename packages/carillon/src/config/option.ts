@@ -11,11 +11,11 @@ export interface Findings {
 }
 
 export interface Option<T> {
-  readonly kind: 'leaf' | 'section' | 'list';
+  readonly kind: 'leaf' | 'section' | 'list' | 'named';
   /** What is allowed, in words: `a whole number from 1 to 65535`. */
   readonly allowed: string;
   readonly fallback: T;
-  /** Sections only. */
+  /** Of a section, and of the sections in a list or under names. */
   readonly members?: Readonly<Record<string, Option<unknown>>>;
   /** Reads a parsed JSON value. Reports what is wrong under `path` and then gives the fallback. */
   read(value: unknown, path: string, findings: Findings): T;
@@ -123,6 +123,15 @@ export function section<T extends object>(members: Members<T>): Option<T> {
   const fallback = Object.fromEntries(
     Object.entries(known).map(([key, option]) => [key, option.fallback]),
   ) as T;
+  return sectionOf(known, fallback);
+}
+
+/** A section whose members are there only when they are given. */
+export function optionals<T extends object>(members: Members<T>): Option<Partial<T>> {
+  return sectionOf(members as Record<string, Option<unknown>>, {} as Partial<T>);
+}
+
+function sectionOf<T extends object>(known: Record<string, Option<unknown>>, fallback: T): Option<T> {
   return {
     kind: 'section',
     allowed: 'a section: {…}',
@@ -144,6 +153,34 @@ export function section<T extends object>(members: Members<T>): Option<T> {
         else findings.warnings.push(unknownKey(itemPath, key, Object.keys(known)));
       }
       return result as T;
+    },
+  };
+}
+
+/** Sections by names that the operator chooses, such as apps. */
+export function named<T extends object>(pattern: RegExp, item: Option<T>): Option<Record<string, T>> {
+  const allowed = `sections by name: {"name": {…}}, each with any of ${Object.keys(item.members ?? {}).join(', ')}`;
+  return {
+    kind: 'named',
+    allowed,
+    fallback: {},
+    members: item.members,
+    fromText: parseJson,
+    read(value, path, findings) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+        findings.problems.push(`${path} is ${JSON.stringify(value)}: allowed are ${allowed}`);
+        return {};
+      }
+      const entries = Object.entries(value).filter(([name]) => {
+        if (pattern.test(name)) return true;
+        findings.problems.push(
+          `${path} has the name ${JSON.stringify(name)}: allowed are 1 to 32 of a-z, 0-9, "-" and "_", with a letter or digit at both ends`,
+        );
+        return false;
+      });
+      return Object.fromEntries(
+        entries.map(([name, entry]) => [name, item.read(entry, `${path}.${name}`, findings)]),
+      );
     },
   };
 }

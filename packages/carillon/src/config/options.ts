@@ -6,10 +6,24 @@ import type {
   ConsumerConfig,
   NamespaceOptions,
   PostgresConsumerOptions,
+  ProviderConfigs,
   PushConfig,
   TokenOptions,
 } from './config.ts';
-import { choice, duration, flag, integer, list, type Option, section, share, text, texts } from './option.ts';
+import {
+  choice,
+  duration,
+  flag,
+  integer,
+  list,
+  named,
+  type Option,
+  optionals,
+  section,
+  share,
+  text,
+  texts,
+} from './option.ts';
 
 const DATA_FORMATS = ['', 'json', 'json_object', 'binary'] as const;
 
@@ -71,6 +85,47 @@ const client = section<ClientOptions>({
   connect_include_server_time: flag(),
 });
 
+const providers = {
+  fcm: section({
+    credentials_file: text(),
+    credentials_json: text(),
+    endpoint: text(),
+    tokens_batch_size: integer(500, 1, 5_000),
+  }),
+  hms: section({
+    app_id: text(),
+    app_secret: text(),
+    auth_endpoint: text('https://oauth-login.cloud.huawei.com/oauth2/v3/token'),
+    push_endpoint: text('https://push-api.cloud.huawei.com'),
+    tokens_batch_size: integer(1_000, 1, 1_000),
+  }),
+  apns: section<PushConfig['apns']>({
+    endpoint: text('development', 'development, production or an https URL'),
+    bundle_id: text(),
+    auth_type: choice('token', ['token', 'cert']),
+    token_key_file: text(),
+    token_key_pem: text(),
+    token_key_id: text(),
+    token_team_id: text(),
+    cert_p12_file: text(),
+    cert_p12_b64: text(),
+    cert_p12_password: text(),
+    tokens_batch_size: integer(100, 1, 5_000),
+  }),
+  webpush: section({
+    vapid_public_key: text(),
+    vapid_private_key: text(),
+    subject: text('', 'a mailto: or https: URL'),
+    tokens_batch_size: integer(100, 1, 1_000),
+    allowed_endpoint_origins: texts(),
+    extra_allowed_endpoint_origins: texts(),
+    insecure_endpoint_origins: texts(),
+  }),
+};
+
+/** Lower case, so that an environment variable can name it. */
+const APP_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?$/;
+
 const pushNotifications = section<PushConfig>({
   enabled: flag(),
   enabled_providers: texts(PROVIDER_NAMES),
@@ -108,41 +163,8 @@ const pushNotifications = section<PushConfig>({
       prefix: text(),
     }),
   }),
-  fcm: section({
-    credentials_file: text(),
-    credentials_json: text(),
-    endpoint: text(),
-    tokens_batch_size: integer(500, 1, 5_000),
-  }),
-  hms: section({
-    app_id: text(),
-    app_secret: text(),
-    auth_endpoint: text('https://oauth-login.cloud.huawei.com/oauth2/v3/token'),
-    push_endpoint: text('https://push-api.cloud.huawei.com'),
-    tokens_batch_size: integer(1_000, 1, 1_000),
-  }),
-  apns: section<PushConfig['apns']>({
-    endpoint: text('development', 'development, production or an https URL'),
-    bundle_id: text(),
-    auth_type: choice('token', ['token', 'cert']),
-    token_key_file: text(),
-    token_key_pem: text(),
-    token_key_id: text(),
-    token_team_id: text(),
-    cert_p12_file: text(),
-    cert_p12_b64: text(),
-    cert_p12_password: text(),
-    tokens_batch_size: integer(100, 1, 5_000),
-  }),
-  webpush: section({
-    vapid_public_key: text(),
-    vapid_private_key: text(),
-    subject: text('', 'a mailto: or https: URL'),
-    tokens_batch_size: integer(100, 1, 1_000),
-    allowed_endpoint_origins: texts(),
-    extra_allowed_endpoint_origins: texts(),
-    insecure_endpoint_origins: texts(),
-  }),
+  ...providers,
+  apps: named(APP_NAME, optionals<ProviderConfigs>(providers)),
 });
 
 const consumer = section<ConsumerConfig>({

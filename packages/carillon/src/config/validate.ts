@@ -1,4 +1,5 @@
-import type { Config, NamespaceOptions } from './config.ts';
+import { PROVIDER_NAMES } from '../push/providers/provider.ts';
+import type { Config, NamespaceOptions, WebPushConfig } from './config.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
 const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
@@ -136,40 +137,52 @@ function queueProblems(
 
 function pushProblems({ push_notifications: push, database }: Config): string[] {
   if (!push.enabled) return [];
-  const problems: string[] = [];
-  for (const provider of push.enabled_providers) {
-    if (provider !== 'webpush') {
-      problems.push(
-        `push_notifications.enabled_providers has "${provider}": not available in this version; allowed is "webpush"`,
-      );
-    }
-  }
-  problems.push(...queueProblems(push.queue, database));
+  const problems = queueProblems(push.queue, database);
   if (push.read_from_replica && database.postgresql.replica_dsn.length === 0) {
     problems.push(
       'push_notifications.read_from_replica needs database.postgresql.replica_dsn, a list of DSNs',
     );
   }
-  const { subject, vapid_public_key, vapid_private_key, insecure_endpoint_origins } = push.webpush;
-  if (!subject && push.enabled_providers.includes('webpush')) {
+  const apps = Object.entries(push.apps);
+  for (const [name, providers] of apps) {
+    if (Object.keys(providers).length === 0) {
+      problems.push(
+        `push_notifications.apps.${name} is empty: allowed is a section for each of its providers, of ${PROVIDER_NAMES.join(', ')}`,
+      );
+    }
+    if (name === 'default') {
+      problems.push(
+        'push_notifications.apps has the name "default": that is the app without a name, whose providers have their sections in push_notifications itself',
+      );
+    }
+  }
+  const sections: [string, WebPushConfig, boolean][] = [
+    ['push_notifications.webpush', push.webpush, push.enabled_providers.includes('webpush')],
+    ...apps.flatMap(([name, { webpush }]): [string, WebPushConfig, boolean][] =>
+      webpush ? [[`push_notifications.apps.${name}.webpush`, webpush, true]] : [],
+    ),
+  ];
+  return [...problems, ...sections.flatMap((section) => webPushProblems(...section))];
+}
+
+function webPushProblems(path: string, config: WebPushConfig, isEnabled: boolean): string[] {
+  const problems: string[] = [];
+  const { subject, vapid_public_key, vapid_private_key, insecure_endpoint_origins } = config;
+  if (!subject && isEnabled) {
     problems.push(
-      'push_notifications.webpush.subject is missing: push services want a contact, a mailto: or https: URL of yours',
+      `${path}.subject is missing: push services want a contact, a mailto: or https: URL of yours`,
     );
   }
   if (subject && !/^(mailto:[^@\s]+@[^@\s]+|https:\/\/\S+)$/.test(subject)) {
-    problems.push(
-      `push_notifications.webpush.subject is ${JSON.stringify(subject)}: allowed is a mailto: or https: URL`,
-    );
+    problems.push(`${path}.subject is ${JSON.stringify(subject)}: allowed is a mailto: or https: URL`);
   }
   if ((vapid_public_key === '') !== (vapid_private_key === '')) {
-    problems.push(
-      'push_notifications.webpush.vapid_public_key and vapid_private_key go together: set both, or neither',
-    );
+    problems.push(`${path}.vapid_public_key and vapid_private_key go together: set both, or neither`);
   }
   insecure_endpoint_origins.forEach((origin, index) => {
     if (URL.parse(origin)?.origin !== origin) {
       problems.push(
-        `push_notifications.webpush.insecure_endpoint_origins[${index}] is ${JSON.stringify(origin)}: allowed is an exact origin such as "http://127.0.0.1:8090"`,
+        `${path}.insecure_endpoint_origins[${index}] is ${JSON.stringify(origin)}: allowed is an exact origin such as "http://127.0.0.1:8090"`,
       );
     }
   });

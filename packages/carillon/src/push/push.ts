@@ -3,7 +3,8 @@ import type { Logger } from '../logger.ts';
 import type { Database } from '../storage/database.ts';
 import { DeviceRegistry } from './devices/registry.ts';
 import { Topics } from './devices/topics.ts';
-import type { ProviderName, ProviderRules } from './providers/provider.ts';
+import { appOf, type ProviderLane, providerOf } from './providers/lanes.ts';
+import type { ProviderRules } from './providers/provider.ts';
 import type { LaneDepth, PushQueue } from './queue/queue.ts';
 import { Pushes } from './send/pushes.ts';
 import { PushReports } from './status/reports.ts';
@@ -24,13 +25,13 @@ export interface PushOptions {
   readonly queue: PushQueue;
   readonly config: PushConfig;
   readonly senders: SenderPool;
-  readonly rules: ReadonlyMap<ProviderName, ProviderRules>;
+  readonly rules: ReadonlyMap<ProviderLane, ProviderRules>;
   readonly logger: Logger;
   readonly random?: () => number;
   /** How long a job stays with a worker that gives no sign of life. */
   readonly leaseMs: number;
   readonly onOutcome?: OnOutcome;
-  readonly onSettled?: (provider: ProviderName, settled: Settled) => void;
+  readonly onSettled?: (lane: ProviderLane, settled: Settled) => void;
   readonly onJob?: (lane: string, recipientType: string, seconds: number) => void;
   readonly onScheduled?: (recipientType: string) => void;
 }
@@ -60,7 +61,8 @@ export interface Push {
 /** Puts the parts of push together on a migrated database and an open queue. */
 export function openPush(options: PushOptions): Push {
   const { db, queue, config, senders, rules, logger, random = Math.random, leaseMs } = options;
-  const batchSize = (provider: ProviderName) => config[provider].tokens_batch_size;
+  const batchSize = (lane: ProviderLane) =>
+    (config.apps[appOf(lane)] ?? config)[providerOf(lane)]?.tokens_batch_size ?? 1;
   const pushes = new Pushes({
     queue,
     rules,
@@ -79,7 +81,7 @@ export function openPush(options: PushOptions): Push {
     batchSize,
     logger,
     random,
-    providers: [...rules.keys()],
+    lanes: [...rules.keys()],
     renewMs: leaseMs / 3,
     onOutcome: options.onOutcome ?? (() => {}),
     onSettled: options.onSettled ?? (() => {}),

@@ -125,9 +125,29 @@ suite('the configuration', () => {
       /insecure_endpoint_origins\[0\] is "http:\/\/a:1\/x": allowed is an exact origin/,
     ],
     [
-      'a provider to come',
-      { push_notifications: { ...PUSH, enabled_providers: ['fcm'] } },
-      /has "fcm": not available in this version/,
+      'an app whose name no variable could have',
+      { push_notifications: { ...PUSH, apps: { Shop: { fcm: {} } } } },
+      /push_notifications\.apps has the name "Shop": allowed are 1 to 32 of a-z/,
+    ],
+    [
+      'an app named like the default one',
+      { push_notifications: { ...PUSH, apps: { default: { fcm: {} } } } },
+      /push_notifications\.apps has the name "default": that is the app without a name/,
+    ],
+    [
+      'an app without providers',
+      { push_notifications: { ...PUSH, apps: { shop: {} } } },
+      /push_notifications\.apps\.shop is empty/,
+    ],
+    [
+      'an app’s web push without a contact',
+      { push_notifications: { ...PUSH, apps: { shop: { webpush: {} } } } },
+      /push_notifications\.apps\.shop\.webpush\.subject is missing/,
+    ],
+    [
+      'a wrong option of an app',
+      { push_notifications: { ...PUSH, apps: { shop: { apns: { auth_type: 'sms' } } } } },
+      /push_notifications\.apps\.shop\.apns\.auth_type is "sms": allowed is one of "token", "cert"/,
     ],
     [
       'a consumer without a table',
@@ -163,8 +183,8 @@ suite('the configuration', () => {
     );
   });
 
-  test('the tutorial’s configuration is refused in words until its provider and queue are there', () => {
-    const tutorial = {
+  test('the tutorial’s configuration is taken as it stands', () => {
+    const { config, warnings } = resolveConfig({
       database: { enabled: true, postgresql: { dsn: 'postgresql://grandchat:grandchat@db:5432/grandchat' } },
       push_notifications: {
         enabled: true,
@@ -172,12 +192,22 @@ suite('the configuration', () => {
         enabled_providers: ['fcm'],
         fcm: { credentials_file: 'fcm.json' },
       },
-    };
-    assert.throws(
-      () => resolveConfig(tutorial),
-      (error: ConfigError) =>
-        /"fcm": not available/.test(error.message) && /Redis is not available/.test(error.message),
+    });
+    assert.deepEqual(warnings, []);
+    assert.equal(config.push_notifications.fcm.credentials_file, 'fcm.json');
+    assert.equal(config.push_notifications.queue.redis.address, 'redis:6379');
+  });
+
+  test('an app has only the providers that it has a section for, with their defaults; the environment gives apps as JSON', () => {
+    const { config } = resolveConfig(
+      {},
+      { CARILLON_PUSH_NOTIFICATIONS_APPS: '{"shop":{"apns":{"bundle_id":"com.example.shop"}}}' },
     );
+    const { shop } = config.push_notifications.apps;
+    assert.deepEqual(Object.keys(shop ?? {}), ['apns']);
+    assert.equal(shop?.apns?.bundle_id, 'com.example.shop');
+    assert.equal(shop?.apns?.endpoint, 'development');
+    assert.equal(shop?.apns?.tokens_batch_size, 100);
   });
 
   test('takes the environment over the file: values, lists, JSON, and one option of a consumer', () => {

@@ -104,7 +104,7 @@ eachDatabase('the device registry', (open) => {
     const good = { provider: 'webpush', platform: 'web', token: subscription('bad') };
     const cases: [object, RegExp][] = [
       [{ provider: '' }, /provider: is required/],
-      [{ provider: 'fcm' }, /provider: must be one of webpush/],
+      [{ provider: 'fcm' }, /provider: provider fcm is not enabled here; enabled: webpush/],
       [{ platform: 'windows' }, /platform: must be one of ios, android, web, got "windows"/],
       [{ token: '' }, /token: is required/],
       [{ token: '{}' }, /token\.endpoint: must be a URL/],

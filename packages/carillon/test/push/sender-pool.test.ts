@@ -7,7 +7,7 @@ import type { Outcome, SendBatch } from '../../src/push/providers/provider.ts';
 import { encrypt } from '../../src/push/providers/webpush/encryption.ts';
 import { createSenderPool, type SenderPoolOptions } from '../../src/push/worker/sender-pool.ts';
 import type { SenderPool } from '../../src/push/worker/senders.ts';
-import { Browser, PushService, until, webPushConfig } from './webpush/support.ts';
+import { Browser, PushService, until, webPushConfig, webPushSetup } from './webpush/support.ts';
 
 const browser = new Browser();
 const faultyThread = new URL('./webpush/faulty-thread.ts', import.meta.url);
@@ -23,7 +23,7 @@ function startPool(options: Partial<SenderPoolOptions>): SenderPool {
   const write = (fields: object, message: string) => log.push(`${message} ${JSON.stringify(fields)}`);
   pool = createSenderPool({
     threads: 1,
-    providers: { webpush: webPushConfig() },
+    providers: [webPushSetup(webPushConfig())],
     logger: { info: write, error: write },
     ...options,
   });
@@ -57,7 +57,7 @@ describe('the sender pool', () => {
       const origin = `http://127.0.0.1:${service.port}`;
       startPool({
         threads: 2,
-        providers: { webpush: webPushConfig({ insecure_endpoint_origins: [origin] }) },
+        providers: [webPushSetup(webPushConfig({ insecure_endpoint_origins: [origin] }))],
       });
       const batches = await Promise.all(Array.from({ length: 6 }, () => sendAll(batchOf(50, origin))));
       for (const outcomes of batches) {
@@ -89,7 +89,7 @@ describe('the sender pool', () => {
       const origin = `http://127.0.0.1:${port}`;
       startPool({
         threads: 2,
-        providers: { webpush: webPushConfig({ insecure_endpoint_origins: [origin] }) },
+        providers: [webPushSetup(webPushConfig({ insecure_endpoint_origins: [origin] }))],
       });
       await sendAll(batchOf(10, origin));
       const delay = monitorEventLoopDelay({ resolution: 5 });
@@ -145,7 +145,7 @@ describe('the sender pool', () => {
       const held: (() => void)[] = [];
       service.answer = (_push, response) => held.push(() => response.writeHead(201).end());
       const origin = `http://127.0.0.1:${service.port}`;
-      startPool({ providers: { webpush: webPushConfig({ insecure_endpoint_origins: [origin] }) } });
+      startPool({ providers: [webPushSetup(webPushConfig({ insecure_endpoint_origins: [origin] }))] });
       const sending = sendAll(batchOf(3, origin));
       await until(() => held.length === 3, 'the pushes arrive');
       const closing = pool.close();
@@ -164,7 +164,7 @@ describe('the sender pool', () => {
       const origin = `http://127.0.0.1:${service.port}`;
       startPool({
         drainTimeoutMs: 20,
-        providers: { webpush: webPushConfig({ insecure_endpoint_origins: [origin] }) },
+        providers: [webPushSetup(webPushConfig({ insecure_endpoint_origins: [origin] }))],
       });
       const sending = sendAll(batchOf(30, origin));
       await until(() => service.received.length > 0, 'the first pushes arrive');
@@ -200,13 +200,13 @@ describe('the sender pool', () => {
 
   it('refuses a wrong configuration at once, and never logs the private key', async () => {
     const config = webPushConfig();
-    startPool({ threadModule: faultyThread, respawnDelayMs: 10, providers: { webpush: config } });
+    startPool({ threadModule: faultyThread, respawnDelayMs: 10, providers: [webPushSetup(config)] });
     await sendAll(faultyBatch('crash'));
     await pool.close();
     assert.ok(log.length > 0);
     assert.ok(!log.join('\n').includes(config.vapid_private_key));
     assert.throws(
-      () => startPool({ providers: { webpush: { ...config, subject: 'nobody' } } }),
+      () => startPool({ providers: [webPushSetup({ ...config, subject: 'nobody' })] }),
       /push_notifications\.webpush\.subject: must be a contact/,
     );
   });

@@ -5,8 +5,9 @@ import { createHttpApi } from '../../src/api/http.ts';
 import { pushMethods } from '../../src/api/methods/push.ts';
 import { resolveConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/logger.ts';
-import type { Outcome, ProviderName, ProviderRules, SendBatch } from '../../src/push/providers/provider.ts';
-import { webPushRules } from '../../src/push/providers/webpush/index.ts';
+import { providerRules, providerSetups } from '../../src/push/providers/index.ts';
+import type { ProviderLane } from '../../src/push/providers/lanes.ts';
+import type { Outcome, SendBatch } from '../../src/push/providers/provider.ts';
 import { openPush, type Push } from '../../src/push/push.ts';
 import { openQueue } from '../../src/push/queue/open.ts';
 import type { SenderPool } from '../../src/push/worker/senders.ts';
@@ -39,12 +40,15 @@ export class FakeSenders implements SenderPool {
   /** Names of the endpoints rung, in order. */
   readonly rung: string[] = [];
   readonly batches: SendBatch[] = [];
+  /** The lane of each batch. */
+  readonly lanes: ProviderLane[] = [];
   answer: Answer = () => ({ kind: 'accepted', code: 'accepted' });
   readonly #attempts = new Map<string, number>();
   #waiting: { count: number; resolve: () => void }[] = [];
 
-  async send(_provider: ProviderName, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
+  async send(lane: ProviderLane, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
     this.batches.push(batch);
+    this.lanes.push(lane);
     await Promise.all(
       batch.targets.map(async ({ token }, index) => {
         const name = token.slice(token.lastIndexOf('/') + 1);
@@ -161,9 +165,7 @@ export async function openPushBench(
     },
   });
   const senders = options.senders ?? new FakeSenders();
-  const rules = new Map<ProviderName, ProviderRules>([
-    ['webpush', webPushRules(config.push_notifications.webpush)],
-  ]);
+  const rules = providerRules(providerSetups(config.push_notifications));
   const { leaseMs = 10_000, logger = silent } = options;
   const queue = await openQueue({ config: config.push_notifications.queue, db, logger, leaseMs });
   const push = openPush({

@@ -35,6 +35,7 @@ export function deviceMethods(push: Push | undefined): Method[] {
         const { devices } = withDatabase(push);
         const id = await devices.register({
           provider: requireText(request.provider, 'provider', 16),
+          app: checkText(request.app ?? '', 'app'),
           token: requireText(request.token, 'token', MAX_TOKEN_LENGTH),
           platform: checkChoice(request.platform, PLATFORMS, 'platform'),
           user: checkText(request.user ?? '', 'user'),
@@ -106,13 +107,14 @@ export function deviceMethods(push: Push | undefined): Method[] {
 
 /** Bounds the lists of a filter. */
 export function checkFilter(filter: DeviceFilter, field: string): DeviceFilter {
-  const { ids, users, topics, providers, platforms, exclude } = filter;
+  const { ids, users, topics, providers, platforms, apps, exclude } = filter;
   return {
     ids: checkTexts(ids, `${field}.ids`),
     users: checkTexts(users, `${field}.users`),
     topics: checkTexts(topics, `${field}.topics`),
     providers: checkTexts(providers, `${field}.providers`),
     platforms: checkTexts(platforms, `${field}.platforms`),
+    apps: checkTexts(apps, `${field}.apps`),
     exclude: {
       ids: checkTexts(exclude?.ids, `${field}.exclude.ids`),
       users: checkTexts(exclude?.users, `${field}.exclude.users`),

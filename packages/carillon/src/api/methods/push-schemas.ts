@@ -14,12 +14,14 @@ export const DeviceFilterSchema = Type.Object({
   topics: Texts,
   providers: Texts,
   platforms: Texts,
+  apps: Texts,
   exclude: Type.Optional(Type.Object({ ids: Texts, users: Texts })),
 });
 
 export const DeviceRegisterSchema = Type.Object({
   id: Text,
   provider: Text,
+  app: Text,
   token: Text,
   platform: Text,
   user: Text,
@@ -84,6 +86,7 @@ export const SendSchema = Type.Object({
   send_at: Whole,
   optimize_for_reliability: Flag,
   analytics_uid: Text,
+  app: Text,
   use_templating: Flag,
   use_meta: Flag,
   limit_strategy: Type.Optional(LimitStrategySchema),

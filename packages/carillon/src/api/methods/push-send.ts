@@ -38,6 +38,7 @@ export function sendMethods(push: Push | undefined): Method[] {
           uid,
           analyticsUid: checkText(request.analytics_uid ?? '', 'analytics_uid'),
           recipientType,
+          app: checkText(request.app ?? '', 'app'),
           recipient,
           messages: new Map(
             Object.entries(blocks).filter(([provider]) => PROVIDER_NAMES.includes(provider as never)),
@@ -92,6 +93,8 @@ function checkRecipient(recipient: NonNullable<SendRequest['recipient']>): {
   }
   if (type === 'filter') {
     const filter = checkFilter(recipient.filter ?? {}, 'recipient.filter');
+    if (filter.apps?.length)
+      throw badRequest('recipient.filter.apps', 'must be absent: name the app in `app`');
     return { recipientType: type, recipient: { kind: 'filter', filter } };
   }
   const [provider, kind] = type.split('_') as [ProviderName, 'tokens' | 'topic' | 'condition'];

@@ -7,6 +7,8 @@ export interface DeviceFilter {
   readonly topics?: readonly string[];
   readonly providers?: readonly string[];
   readonly platforms?: readonly string[];
+  /** Our addition; the empty name is the default app's. */
+  readonly apps?: readonly string[];
   /** Devices that are left out even though they match: our addition. */
   readonly exclude?: { readonly ids?: readonly string[]; readonly users?: readonly string[] };
 }
@@ -22,7 +24,7 @@ export class Params {
   }
 }
 
-/** True when nothing narrows the filter: it would mean everybody. */
+/** True when nothing narrows the filter: it would mean everybody, of an app or of all. */
 export function isEmptyFilter(filter: DeviceFilter): boolean {
   return [filter.ids, filter.users, filter.topics, filter.providers, filter.platforms].every(
     (list) => !list?.length,
@@ -44,6 +46,7 @@ export function filterCondition(filter: DeviceFilter, params: Params, after?: st
   anyOf('d.user_id', filter.users);
   anyOf('d.provider', filter.providers);
   anyOf('d.platform', filter.platforms);
+  anyOf('d.app', filter.apps);
   if (filter.topics?.length) {
     const topics = params.add(filter.topics);
     conditions.push(

@@ -1,6 +1,8 @@
 import { ApiError, badRequest } from '../../errors.ts';
 import type { Database, Queryable } from '../../storage/database.ts';
+import type { ProviderLane } from '../providers/lanes.ts';
 import type { ProviderName, ProviderRules } from '../providers/provider.ts';
+import { rulesFor } from '../providers/rules.ts';
 import { type DeviceFilter, filterCondition, Params } from './device-filter.ts';
 import { newDeviceId, providerOfDeviceId } from './device-id.ts';
 import { changeDeviceTopics, lockUserTopics, type TopicOp } from './topic-changes.ts';
@@ -11,6 +13,8 @@ const UNIQUE_VIOLATION = '23505';
 export interface DeviceState {
   readonly id?: string;
   readonly provider: string;
+  /** Whose credentials its token belongs to; empty for the default app's. */
+  readonly app?: string;
   readonly token: string;
   readonly platform: string;
   readonly user?: string;
@@ -24,6 +28,7 @@ export interface DeviceState {
 export interface Device {
   readonly id: string;
   readonly provider: ProviderName;
+  readonly app: string;
   readonly token: string;
   readonly platform: string;
   readonly user: string;
@@ -64,9 +69,9 @@ export interface DeviceSelection {
 /** The devices of the push notification API (push-api, sections 2 and 3). */
 export class DeviceRegistry {
   readonly #db: Database;
-  readonly #rules: ReadonlyMap<string, ProviderRules>;
+  readonly #rules: ReadonlyMap<ProviderLane, ProviderRules>;
 
-  constructor(db: Database, rules: ReadonlyMap<string, ProviderRules>) {
+  constructor(db: Database, rules: ReadonlyMap<ProviderLane, ProviderRules>) {
     this.#db = db;
     this.#rules = rules;
   }
@@ -77,13 +82,8 @@ export class DeviceRegistry {
    * @throws ApiError 107 for a bad field, 113 when two first registrations of one token collide
    */
   async register(state: DeviceState): Promise<string> {
-    const rules = this.#rules.get(state.provider);
-    if (!rules) {
-      throw badRequest(
-        'provider',
-        `must be one of ${[...this.#rules.keys()].join(', ')} (enabled here), got "${state.provider}"`,
-      );
-    }
+    const { app = '' } = state;
+    const rules = rulesFor(this.#rules, state.provider, app, 'provider');
     const { token, keys } = rules.parseToken(state.token, 'token');
     if (state.id && providerOfDeviceId(state.id) !== rules.name) {
       throw badRequest(
@@ -101,6 +101,7 @@ export class DeviceRegistry {
       state.locale ?? '',
       JSON.stringify(state.meta ?? {}),
       keys ? JSON.stringify(keys) : null,
+      app,
     ];
     try {
       return await this.#db.transaction(async (tx) => {
@@ -192,11 +193,11 @@ export class DeviceRegistry {
 }
 
 /** A `Device` from `carillon_devices AS d`, without what is asked for separately. */
-export const DEVICE_COLUMNS = `d.id, d.provider, d.token, d.platform, d.user_id AS user, d.timezone, d.locale,
+export const DEVICE_COLUMNS = `d.id, d.provider, d.app, d.token, d.platform, d.user_id AS user, d.timezone, d.locale,
   extract(epoch FROM d.created_at)::int8 AS created_at, extract(epoch FROM d.updated_at)::int8 AS updated_at`;
 
-const COLUMNS = 'provider, token, platform, user_id, timezone, locale, meta, webpush_keys';
-const VALUES = '$1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb';
+const COLUMNS = 'provider, token, platform, user_id, timezone, locale, meta, webpush_keys, app';
+const VALUES = '$1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9';
 
 /** Updates the device with this id, whatever its token was; another row with the new token is the same installation. */
 async function takeOver(tx: Queryable, id: string, row: readonly unknown[]): Promise<string | undefined> {
@@ -207,7 +208,7 @@ async function takeOver(tx: Queryable, id: string, row: readonly unknown[]): Pro
     row[1],
     id,
   ]);
-  await tx.query(`UPDATE carillon_devices SET (${COLUMNS}, updated_at) = (${VALUES}, now()) WHERE id = $9`, [
+  await tx.query(`UPDATE carillon_devices SET (${COLUMNS}, updated_at) = (${VALUES}, now()) WHERE id = $10`, [
     ...row,
     id,
   ]);
@@ -220,7 +221,7 @@ async function insertOrUpdate(
   row: readonly unknown[],
 ): Promise<string> {
   const [result] = await tx.query<{ id: string }>(
-    `INSERT INTO carillon_devices (id, ${COLUMNS}) VALUES ($9, ${VALUES})
+    `INSERT INTO carillon_devices (id, ${COLUMNS}) VALUES ($10, ${VALUES})
      ON CONFLICT (provider, token) DO UPDATE SET (${COLUMNS}, updated_at) = (${VALUES}, now()) RETURNING id`,
     [...row, newDeviceId(provider)],
   );

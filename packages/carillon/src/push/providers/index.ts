@@ -1,15 +1,53 @@
-import type { PushConfig } from '../../config/config.ts';
-import type { ProviderName, ProviderRules, SenderProviders } from './provider.ts';
-import { webPushRules } from './webpush/index.ts';
+import type { ProviderConfigs, PushConfig } from '../../config/config.ts';
+import { laneOf, type ProviderLane } from './lanes.ts';
+import { optionError } from './option-error.ts';
+import { PROVIDER_NAMES, type Provider, type ProviderName, type ProviderRules } from './provider.ts';
+import { createWebPushProvider, webPushRules } from './webpush/index.ts';
 
-/** What the API checks, for each provider that is enabled. */
-export function providerRules(config: PushConfig): Map<ProviderName, ProviderRules> {
-  const rules = new Map<ProviderName, ProviderRules>();
-  if (config.enabled_providers.includes('webpush')) rules.set('webpush', webPushRules(config.webpush));
-  return rules;
+/** One provider of one app, with what it needs. Plain data: it crosses to the sender threads. */
+export type ProviderSetup = {
+  [Name in ProviderName]: {
+    readonly provider: Name;
+    readonly lane: ProviderLane;
+    /** Where its options are, below `push_notifications`: `fcm`, or `apps.shop.fcm`. */
+    readonly section: string;
+    readonly config: ProviderConfigs[Name];
+  };
+}[ProviderName];
+
+/** Every provider that is to be had: the default app's that are enabled, and those that the others have a section for. */
+export function providerSetups(config: PushConfig): readonly ProviderSetup[] {
+  const setup = (provider: ProviderName, app: string, section: string, from: Partial<ProviderConfigs>) =>
+    ({ provider, lane: laneOf(provider, app), section, config: from[provider] }) as ProviderSetup;
+  const own = config.enabled_providers.map((provider) => setup(provider, '', provider, config));
+  const others = Object.entries(config.apps).flatMap(([app, providers]) =>
+    PROVIDER_NAMES.filter((provider) => providers[provider]).map((provider) =>
+      setup(provider, app, `apps.${app}.${provider}`, providers),
+    ),
+  );
+  return [...own, ...others];
 }
 
-/** What the sender threads need to know, of each provider that is enabled. */
-export function senderProviders(config: PushConfig): SenderProviders {
-  return config.enabled_providers.includes('webpush') ? { webpush: config.webpush } : {};
+/** What the API checks before it stores or queues anything. */
+export function providerRules(setups: readonly ProviderSetup[]): ReadonlyMap<ProviderLane, ProviderRules> {
+  return new Map(setups.map((setup) => [setup.lane, rulesOf(setup)]));
+}
+
+function rulesOf(setup: ProviderSetup): ProviderRules {
+  switch (setup.provider) {
+    case 'webpush':
+      return webPushRules(setup.config);
+    default:
+      throw optionError('enabled_providers', `has ${setup.provider}`);
+  }
+}
+
+/** @throws ConfigError naming the option that is wrong or missing */
+export function createProvider(setup: ProviderSetup): Provider {
+  switch (setup.provider) {
+    case 'webpush':
+      return createWebPushProvider(setup.config);
+    default:
+      throw optionError('enabled_providers', `has ${setup.provider}`);
+  }
 }

@@ -9,13 +9,14 @@
  * follow from it. So a crash between two steps repeats work, but never loses or doubles jobs. What a worker does elsewhere
  * (removing devices, recording statuses) is idempotent and comes before the job's end.
  *
- * Lanes keep work apart: `fanout` finds recipients, and each provider has its own, so that one that hangs holds up no
- * other.
+ * Lanes keep work apart: `fanout` finds recipients, and each provider of each app has its own, so that one that hangs holds
+ * up no other.
  */
+import type { ProviderLane } from '../providers/lanes.ts';
 import type { ProviderName, Target } from '../providers/provider.ts';
 import type { StoredPush } from './stored-push.ts';
 
-export type Lane = 'fanout' | ProviderName;
+export type Lane = 'fanout' | ProviderLane;
 
 /** Finds recipients from `cursor` on (the last device id handled). */
 export interface FanoutPayload {

@@ -7,6 +7,8 @@ export interface StoredPush {
   readonly analyticsUid: string;
   /** The member of `recipient` that was given, e.g. `filter` or `fcm_topic`. */
   readonly recipientType: string;
+  /** Whose devices and credentials; absent for the default app's. */
+  readonly app?: string;
   readonly filter: DeviceFilter | null;
   readonly messages: Readonly<Partial<Record<ProviderName, ProviderMessage>>>;
   readonly acceptedAt: number;

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { badRequest } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { type DeviceFilter, isEmptyFilter } from '../devices/device-filter.ts';
+import { laneOf, type ProviderLane } from '../providers/lanes.ts';
 import type { ProviderMessage, ProviderName, ProviderRules, Target } from '../providers/provider.ts';
+import { rulesFor } from '../providers/rules.ts';
 import type { NewJob, PushQueue } from '../queue/queue.ts';
 import type { LimitStrategy, Rendering, StoredPush } from '../queue/stored-push.ts';
 import { compileMessage } from './rendering.ts';
@@ -19,6 +21,8 @@ export interface PushRequest {
   readonly analyticsUid: string;
   /** The member of `recipient` that was given. */
   readonly recipientType: string;
+  /** Whose devices and credentials; empty for the default app's. */
+  readonly app: string;
   readonly recipient: PushRecipient;
   /** Provider → its block. */
   readonly messages: ReadonlyMap<string, unknown>;
@@ -31,9 +35,9 @@ export interface PushRequest {
 
 export interface PushesOptions {
   readonly queue: PushQueue;
-  readonly rules: ReadonlyMap<string, ProviderRules>;
-  /** Targets in one `send` job, per provider. */
-  readonly batchSize: (provider: ProviderName) => number;
+  readonly rules: ReadonlyMap<ProviderLane, ProviderRules>;
+  /** Targets in one `send` job. */
+  readonly batchSize: (lane: ProviderLane) => number;
   readonly logger: Logger;
   /** Told of pushes with a time to come. */
   readonly onScheduled?: (recipientType: string) => void;
@@ -55,8 +59,8 @@ export class Pushes {
    * @throws ApiError 107 naming the field
    */
   async accept(request: PushRequest): Promise<void> {
-    const messages = this.#checkMessages(request.messages, request.uid);
-    const { recipient, sendAt, expireAt } = request;
+    const messages = this.#checkMessages(request);
+    const { recipient, sendAt, expireAt, app } = request;
     if (request.rendering) checkTemplates(messages);
     if (recipient.kind === 'filter' && isEmptyFilter(recipient.filter)) {
       throw badRequest(
@@ -78,7 +82,8 @@ export class Pushes {
       uid: request.uid,
       analyticsUid: request.analyticsUid || request.uid,
       recipientType: request.recipientType,
-      filter: recipient.kind === 'filter' ? recipient.filter : null,
+      ...(app && { app }),
+      filter: recipient.kind === 'filter' ? { ...recipient.filter, apps: [app] } : null,
       messages,
       acceptedAt: Date.now(),
       sendAt: sendAt * 1000,
@@ -104,39 +109,37 @@ export class Pushes {
     if (delayMs > 0) onScheduled?.(recipientType);
   }
 
-  #checkMessages(blocks: ReadonlyMap<string, unknown>, uid: string): Record<string, ProviderMessage> {
+  #checkMessages({ messages: blocks, uid, app, recipient }: PushRequest): Record<string, ProviderMessage> {
     const messages: Record<string, ProviderMessage> = {};
     const key = createHash('sha256').update(uid).digest('base64url').slice(0, COLLAPSE_KEY_LENGTH);
     for (const [provider, block] of blocks) {
       const field = `notification.${provider}`;
-      const rules = this.#rulesOf(provider, field);
-      const message = rules.checkMessage(block, field);
+      const rules = rulesFor(this.#options.rules, provider, app, field);
+      const message = rules.checkMessage(
+        block,
+        field,
+        recipient.kind === 'filter' ? 'tokens' : recipient.kind,
+      );
       messages[provider] = rules.withCollapseKey?.(message, key) ?? message;
     }
     if (blocks.size === 0) throw badRequest('notification', 'must have a block for at least one provider');
     return messages;
   }
 
-  #rulesOf(provider: string, field: string): ProviderRules {
-    const rules = this.#options.rules.get(provider);
-    if (rules) return rules;
-    const enabled = [...this.#options.rules.keys()].join(', ');
-    throw badRequest(field, `provider ${provider} is not enabled here; enabled: ${enabled || 'none'}`);
-  }
-
   #rawJobs(
-    { uid, recipientType }: PushRequest,
+    { uid, recipientType, app }: PushRequest,
     recipient: Exclude<PushRecipient, { kind: 'filter' }>,
     messages: Record<string, ProviderMessage>,
     delayMs: number,
   ): NewJob[] {
     const { provider } = recipient;
     const field = `recipient.${recipientType}`;
-    const rules = this.#rulesOf(provider, field);
+    const rules = rulesFor(this.#options.rules, provider, app, field);
     if (!messages[provider]) throw badRequest(field, `needs a block notification.${provider}`);
     const targets = targetsOf(recipient, rules, field);
-    return chunks(targets, this.#options.batchSize(provider)).map((batch) => ({
-      lane: provider,
+    const lane = laneOf(provider, app);
+    return chunks(targets, this.#options.batchSize(lane)).map((batch) => ({
+      lane,
       uid,
       payload: { targets: batch },
       delayMs,

@@ -1,3 +1,4 @@
+import { providerOf } from '../providers/lanes.ts';
 import type { BuriedLetter, Job, PushQueue } from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
 import { recipientsOf } from './recipients.ts';
@@ -51,7 +52,7 @@ export class PushReports {
     if (!found) return;
     for (const job of removed) {
       const records = recipientsOf(job).map((recipient) => ({ recipient, status: 'cancelled' }) as const);
-      await this.statuses?.record(found.push, job.lane, records);
+      if (job.lane !== 'fanout') await this.statuses?.record(found.push, providerOf(job.lane), records);
     }
   }
 }

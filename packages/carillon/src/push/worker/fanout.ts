@@ -1,5 +1,6 @@
 import type { Database } from '../../storage/database.ts';
 import { type RecipientRow, recipientPage } from '../devices/device-filter.ts';
+import { laneOf, type ProviderLane } from '../providers/lanes.ts';
 import type { ProviderName } from '../providers/provider.ts';
 import type { FanoutPayload, Job, NewJob, PushQueue } from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
@@ -15,7 +16,7 @@ export interface FanoutOptions {
   readonly statuses: Statuses;
   /** Devices a page: what bounds memory, whatever the audience. */
   readonly pageSize: number;
-  readonly batchSize: (provider: ProviderName) => number;
+  readonly batchSize: (lane: ProviderLane) => number;
   /** Offers the jobs of a short page to this worker at once; false when it has no room for them. */
   readonly hasRoomFor: (jobs: readonly NewJob[]) => boolean;
   readonly adopt: (job: Job) => void;
@@ -45,7 +46,7 @@ export async function fanOut(
     const rows = await options.devices.query<RecipientRow>(page.text, page.values);
     const limited = await limit(options, push, rows);
     const jobs = limited.groups.flatMap(({ rows: group, delayMs }) =>
-      sendJobs(push.uid, group, delayMs, options.batchSize),
+      sendJobs(push, group, delayMs, options.batchSize),
     );
     const last = rows.length < pageSize;
     // The usual push has few devices: the same worker goes on with them, and no other has to be woken.
@@ -112,15 +113,15 @@ async function limit(
 }
 
 function sendJobs(
-  uid: string,
+  { uid, app = '' }: StoredPush,
   rows: readonly RecipientRow[],
   delayMs: number,
-  batchSize: (provider: ProviderName) => number,
+  batchSize: (lane: ProviderLane) => number,
 ): NewJob[] {
-  const byProvider = Map.groupBy(rows, (row) => row.provider);
-  return [...byProvider].flatMap(([provider, devices]) =>
-    chunks(devices, batchSize(provider)).map((batch) => ({
-      lane: provider,
+  const byLane = Map.groupBy(rows, (row) => laneOf(row.provider, app));
+  return [...byLane].flatMap(([lane, devices]) =>
+    chunks(devices, batchSize(lane)).map((batch) => ({
+      lane,
       uid,
       payload: { devices: batch.map((device) => device.id) },
       delayMs,

@@ -2,7 +2,8 @@ import type { Logger } from '../../logger.ts';
 import { shorten } from '../../logger.ts';
 import type { Database } from '../../storage/database.ts';
 import { filterCondition, Params } from '../devices/device-filter.ts';
-import type { Outcome, ProviderMessage, ProviderName, Target } from '../providers/provider.ts';
+import { type ProviderLane, providerOf } from '../providers/lanes.ts';
+import type { Outcome, ProviderMessage, Target } from '../providers/provider.ts';
 import type { Job, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
 import type { RenderedFor } from '../send/rendering.ts';
@@ -44,7 +45,7 @@ export interface SendBatchOptions {
 
 /** Told of each outcome; `platform` is empty for a raw target. */
 export type OnOutcome = (
-  provider: ProviderName,
+  lane: ProviderLane,
   outcome: Outcome,
   about: { readonly recipientType: string; readonly platform: string },
 ) => void;
@@ -60,14 +61,15 @@ export async function sendBatch(
   push: StoredPush,
 ): Promise<Settled> {
   const { db, queue, logger } = options;
-  const provider = job.lane as ProviderName;
+  const lane = job.lane as ProviderLane;
+  const provider = providerOf(lane);
   const message = push.messages[provider] as ProviderMessage;
   const { now: recipients, later } = parted(await loadRecipients(db, job, push), job, push);
   const note = accumulate(NOTE_AFTER_MS, (indexes: number[]) => queue.markSettled(job, indexes));
   const outcomes = new Map<Recipient, Outcome>();
   const report = ({ recipient, target, platform }: Addressee, outcome: Outcome) => {
     outcomes.set(recipient, outcome);
-    options.onOutcome(provider, outcome, { recipientType: push.recipientType, platform });
+    options.onOutcome(lane, outcome, { recipientType: push.recipientType, platform });
     if (outcome.kind === 'accepted') note.add(recipient.index);
     else logOutcome(logger, job, recipient, target, outcome);
   };
@@ -75,7 +77,7 @@ export async function sendBatch(
     const targets = addressees.map(({ target }) => target);
     const reportOne = (outcome: Outcome) => report(addressees[outcome.index] as Addressee, outcome);
     if (options.dryRunLatency === undefined) {
-      await options.senders.send(provider, { targets, message: rendered }, reportOne);
+      await options.senders.send(lane, { targets, message: rendered }, reportOne);
     } else await dryRun(options.dryRunLatency, targets, reportOne);
   };
   const { groups, unrendered } = groupByMessage(message, recipients, push.rendering);
@@ -89,7 +91,7 @@ export async function sendBatch(
   logger.info(
     {
       uid: push.uid,
-      provider,
+      provider: lane,
       attempt: job.attempt,
       ...counts,
       dead: dead.length,
@@ -156,7 +158,7 @@ async function loadRecipients(
   }
   if (!db) return [];
   const params = new Params();
-  const own = `d.id = ANY(${params.add(payload.devices)}::text[]) AND d.provider = ${params.add(job.lane)}`;
+  const own = `d.id = ANY(${params.add(payload.devices)}::text[]) AND d.provider = ${params.add(providerOf(job.lane as ProviderLane))}`;
   const condition = filterCondition(push.filter ?? {}, params);
   const rows = await db.query<DeviceRow>(
     `SELECT d.id, d.token, d.webpush_keys, d.updated_at::text AS updated_at, d.platform, d.timezone

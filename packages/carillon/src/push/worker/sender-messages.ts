@@ -1,8 +1,9 @@
-import type { Outcome, ProviderName, SendBatch } from '../providers/provider.ts';
+import type { ProviderLane } from '../providers/lanes.ts';
+import type { Outcome, SendBatch } from '../providers/provider.ts';
 
 /** Main thread → sender thread. */
 export type SenderRequest =
-  | { readonly type: 'send'; readonly id: number; readonly provider: ProviderName; readonly batch: SendBatch }
+  | { readonly type: 'send'; readonly id: number; readonly lane: ProviderLane; readonly batch: SendBatch }
   | { readonly type: 'close' };
 
 /** Sender thread → main thread: what became known since the last one. */

@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { Outcome, ProviderName, SendBatch, SenderProviders } from '../providers/provider.ts';
-import { createWebPushProvider } from '../providers/webpush/index.ts';
+import { createProvider, type ProviderSetup } from '../providers/index.ts';
+import type { ProviderLane } from '../providers/lanes.ts';
+import type { Outcome, SendBatch } from '../providers/provider.ts';
 import type { SenderReport, SenderRequest } from './sender-messages.ts';
 import type { SenderPool, SenderUtilization } from './senders.ts';
 
 export interface SenderPoolOptions {
   /** 0 where nothing is sent. */
   readonly threads: number;
-  readonly providers: SenderProviders;
+  readonly providers: readonly ProviderSetup[];
   readonly logger: {
     info(fields: object, message: string): void;
     error(fields: object, message: string): void;
@@ -42,7 +43,8 @@ interface BatchUnderWay {
  */
 export function createSenderPool(options: SenderPoolOptions): SenderPool {
   const { threads, providers, logger } = options;
-  if (providers.webpush) void createWebPushProvider(providers.webpush).close();
+  for (const setup of providers) void createProvider(setup).close();
+  const lanes = new Set(providers.map(({ lane }) => lane));
   const drainTimeoutMs = options.drainTimeoutMs ?? 5_000;
   const respawnDelayMs = options.respawnDelayMs ?? 1_000;
   const module = options.threadModule ?? threadModule();
@@ -65,9 +67,9 @@ export function createSenderPool(options: SenderPoolOptions): SenderPool {
   }
 
   return {
-    send(provider: ProviderName, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
-      if (!(provider in providers)) {
-        const reason = `provider ${provider} is not configured`;
+    send(lane: ProviderLane, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
+      if (!lanes.has(lane)) {
+        const reason = `provider ${lane} is not configured`;
         batch.targets.forEach((_, index) => {
           report({ index, kind: 'failed', code: 'provider_disabled', reason });
         });
@@ -81,7 +83,7 @@ export function createSenderPool(options: SenderPoolOptions): SenderPool {
         return Promise.resolve();
       }
       const thread = alive.reduce((least, other) => (other.inFlight < least.inFlight ? other : least));
-      return thread.send(provider, batch, report);
+      return thread.send(lane, batch, report);
     },
 
     utilization(): SenderUtilization {
@@ -109,7 +111,7 @@ class SenderThread {
   #lastUtilization: ReturnType<Worker['performance']['eventLoopUtilization']> | undefined;
   #onDrained: (() => void) | undefined;
 
-  constructor(module: URL, providers: SenderProviders, onDeath: (error: Error | undefined) => void) {
+  constructor(module: URL, providers: readonly ProviderSetup[], onDeath: (error: Error | undefined) => void) {
     const worker = new Worker(module, { name: 'carillon-sender', workerData: providers });
     this.#worker = worker;
     let error: Error | undefined;
@@ -127,12 +129,12 @@ class SenderThread {
     });
   }
 
-  send(provider: ProviderName, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
+  send(lane: ProviderLane, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
     return new Promise((resolve) => {
       const id = this.#nextId++;
       this.inFlight += batch.targets.length;
       this.#batches.set(id, { open: new Set(batch.targets.keys()), report, finish: resolve });
-      this.#post({ type: 'send', id, provider, batch });
+      this.#post({ type: 'send', id, lane, batch });
     });
   }
 

@@ -4,27 +4,27 @@
  * loop in one message.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Outcome, Provider, ProviderName, SendBatch, SenderProviders } from '../providers/provider.ts';
-import { createWebPushProvider } from '../providers/webpush/index.ts';
+import { createProvider, type ProviderSetup } from '../providers/index.ts';
+import type { ProviderLane } from '../providers/lanes.ts';
+import type { Outcome, SendBatch } from '../providers/provider.ts';
 import type { SenderReport, SenderRequest } from './sender-messages.ts';
 
 const port = parentPort!;
-const configs = workerData as SenderProviders;
-const providers = new Map<ProviderName, Provider>();
-if (configs.webpush) providers.set('webpush', createWebPushProvider(configs.webpush));
+const setups = workerData as readonly ProviderSetup[];
+const providers = new Map(setups.map((setup) => [setup.lane, createProvider(setup)]));
 
 let outcomes: [number, Outcome][] = [];
 let finished: number[] = [];
 let isFlushDue = false;
 
 port.on('message', (request: SenderRequest) => {
-  if (request.type === 'send') void send(request.id, request.provider, request.batch);
+  if (request.type === 'send') void send(request.id, request.lane, request.batch);
   else void close();
 });
 
-async function send(id: number, name: ProviderName, batch: SendBatch): Promise<void> {
-  const provider = providers.get(name);
-  if (!provider) throw new Error(`the sender thread has no provider ${name}`);
+async function send(id: number, lane: ProviderLane, batch: SendBatch): Promise<void> {
+  const provider = providers.get(lane);
+  if (!provider) throw new Error(`the sender thread has no provider ${lane}`);
   await provider.send(batch, (outcome) => {
     outcomes.push([id, outcome]);
     flushSoon();

@@ -1,4 +1,5 @@
-import type { Outcome, ProviderName, SendBatch } from '../providers/provider.ts';
+import type { ProviderLane } from '../providers/lanes.ts';
+import type { Outcome, SendBatch } from '../providers/provider.ts';
 
 /** How busy the senders are. */
 export interface SenderUtilization {
@@ -14,7 +15,7 @@ export interface SenderPool {
    * Sends to every target of the batch and reports each exactly once. Resolves when all are reported; never rejects
    * for what a service, the network or a thread did: that is an outcome.
    */
-  send(provider: ProviderName, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void>;
+  send(lane: ProviderLane, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void>;
   utilization(): SenderUtilization;
   /** Lets sends under way end within a limit (the rest is reported as `retry`); resolves when all threads have ended. */
   close(): Promise<void>;

@@ -1,7 +1,7 @@
 import type { PushConfig } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
 import type { Database } from '../../storage/database.ts';
-import type { ProviderName } from '../providers/provider.ts';
+import { type ProviderLane, providerOf } from '../providers/lanes.ts';
 import type { FanoutPayload, Job, Lane, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
 import { recipientsOf } from '../status/recipients.ts';
@@ -26,20 +26,20 @@ export interface WorkerOptions {
   readonly statuses: Statuses | undefined;
   readonly senders: SenderPool;
   readonly config: PushConfig;
-  readonly providers: readonly ProviderName[];
-  readonly batchSize: (provider: ProviderName) => number;
+  readonly lanes: readonly ProviderLane[];
+  readonly batchSize: (lane: ProviderLane) => number;
   readonly logger: Logger;
   /** Leases are renewed this often. */
   readonly renewMs: number;
   readonly random: () => number;
   readonly onOutcome: OnOutcome;
   /** Told what each attempt at a batch came to. */
-  readonly onSettled: (provider: ProviderName, settled: Settled) => void;
+  readonly onSettled: (lane: ProviderLane, settled: Settled) => void;
   /** Told of every job that ended, well or not. */
   readonly onJob: (lane: Lane, recipientType: string, seconds: number) => void;
 }
 
-/** Takes jobs from the queue, one lane for finding recipients and one per provider, and runs them. */
+/** Takes jobs from the queue, one lane for finding recipients and one per provider of each app, and runs them. */
 export class PushWorker {
   readonly #options: WorkerOptions;
   readonly #lanes: ReadonlyMap<Lane, LaneRunner>;
@@ -68,8 +68,8 @@ export class PushWorker {
       ] as const;
     this.#lanes = new Map<Lane, LaneRunner>([
       lane('fanout', fanouts, (job, push) => this.#runFanout(job as Job<FanoutPayload>, push)),
-      ...options.providers.map((provider) =>
-        lane(provider, concurrency, (job, push) => this.#runSend(job as Job<SendPayload>, push)),
+      ...options.lanes.map((name) =>
+        lane(name, concurrency, (job, push) => this.#runSend(job as Job<SendPayload>, push)),
       ),
     ]);
   }
@@ -126,9 +126,9 @@ export class PushWorker {
     reason: 'unknown' | 'cancelled' | 'expired',
   ): Promise<void> {
     const { queue, statuses, logger } = this.#options;
-    if (push && reason !== 'unknown') {
+    if (push && reason !== 'unknown' && job.lane !== 'fanout') {
       const records = recipientsOf(job).map((recipient) => ({ recipient, status: reason }) as const);
-      await statuses?.record(push, job.lane, records);
+      await statuses?.record(push, providerOf(job.lane), records);
     }
     await queue.finish(job);
     logger.info({ uid: job.uid, lane: job.lane, reason }, 'push dropped');
@@ -171,7 +171,7 @@ export class PushWorker {
       job,
       push,
     );
-    this.#options.onSettled(job.lane as ProviderName, settled);
+    this.#options.onSettled(job.lane as ProviderLane, settled);
   }
 
   #hasRoomFor(jobs: readonly NewJob[]): boolean {

@@ -72,4 +72,10 @@ export const PUSH_MIGRATIONS: readonly Migration[] = [
       CREATE INDEX carillon_push_statuses_analytics ON carillon_push_statuses (analytics_uid, recipient);
       CREATE INDEX carillon_push_statuses_updated ON carillon_push_statuses (updated_at);`,
   },
+  {
+    name: '007_apps',
+    sql: `
+      ALTER TABLE carillon_devices ADD COLUMN app text NOT NULL DEFAULT '';
+      CREATE INDEX carillon_devices_app ON carillon_devices (app, id);`,
+  },
 ];

@@ -10,6 +10,7 @@ import type { AddressInfo, LookupFunction } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WebPushConfig } from '../../../src/config/config.ts';
+import type { ProviderSetup } from '../../../src/push/providers/index.ts';
 import type { Outcome, Provider, Target } from '../../../src/push/providers/provider.ts';
 import { generateVapidKeys } from '../../../src/push/providers/webpush/index.ts';
 
@@ -31,6 +32,11 @@ export function webPushConfig(overrides: Partial<WebPushConfig> = {}): WebPushCo
     insecure_endpoint_origins: [],
     ...overrides,
   };
+}
+
+/** The default app's web push, as a sender pool takes it. */
+export function webPushSetup(config: WebPushConfig): ProviderSetup {
+  return { provider: 'webpush', lane: 'webpush', section: 'webpush', config };
 }
 
 /** A browser's side of a subscription. */

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { generateVapidKeys } from '../../src/push/providers/webpush/index.ts';
+import { eachPush, openPushBench, type PushBench, type PushPlace, subscription } from '../support/push.ts';
+
+function webPushOfItsOwn() {
+  const { publicKey, privateKey } = generateVapidKeys();
+  return {
+    subject: 'https://shop.example',
+    vapid_public_key: publicKey,
+    vapid_private_key: privateKey,
+    tokens_batch_size: 2,
+  };
+}
+
+eachPush('apps with credentials of their own', (open) => {
+  let place: PushPlace;
+  let bench: PushBench;
+  before(async () => {
+    place = await open();
+    bench = await openPushBench(place.db, {
+      queue: place.queue,
+      config: { apps: { shop: { webpush: webPushOfItsOwn() } } },
+    });
+  });
+  after(async () => {
+    await bench?.close();
+    await place?.drop();
+  });
+  beforeEach(() => {
+    bench.senders.rung.length = 0;
+    bench.senders.batches.length = 0;
+    bench.senders.lanes.length = 0;
+  });
+
+  test('a send reaches the devices of its app alone, with that app’s credentials; without one, the default app’s', async () => {
+    await bench.register('home', 'ann', { topics: ['news'] });
+    await bench.register('s1', 'ann', { topics: ['news'], app: 'shop' });
+    await bench.register('s2', 'bob', { topics: ['news'], app: 'shop' });
+    await bench.register('s3', 'cat', { topics: ['news'], app: 'shop' });
+    await bench.ring({ topics: ['news'] }, { app: 'shop' });
+    await bench.untilIdle();
+    assert.deepEqual(bench.senders.rung.toSorted(), ['s1', 's2', 's3']);
+    assert.deepEqual(bench.senders.lanes, ['webpush:shop', 'webpush:shop'], 'two batches, by the app’s size');
+    bench.senders.rung.length = 0;
+    bench.senders.lanes.length = 0;
+    await bench.ring({ users: ['ann'] });
+    await bench.untilIdle();
+    assert.deepEqual(bench.senders.rung, ['home']);
+    assert.deepEqual(bench.senders.lanes, ['webpush']);
+  });
+
+  test('raw tokens go out with the credentials of the app that is named', async () => {
+    await bench.call('send_push_notification', {
+      app: 'shop',
+      recipient: { webpush_tokens: [subscription('raw')] },
+      notification: { webpush: { payload: { hello: 1 } } },
+    });
+    await bench.untilIdle();
+    assert.deepEqual(bench.senders.lanes, ['webpush:shop']);
+  });
+
+  test('a device that registers in another app moves there', async () => {
+    const id = await bench.register('mover', 'mia');
+    const token = subscription('mover');
+    await bench.call('device_register', {
+      id,
+      provider: 'webpush',
+      platform: 'web',
+      token,
+      user: 'mia',
+      app: 'shop',
+    });
+    const { items } = await bench.call<{ items: { id: string; app?: string }[] }>('device_list', {
+      filter: { users: ['mia'], apps: ['shop'] },
+    });
+    assert.deepEqual(
+      items.map((device) => [device.id, device.app]),
+      [[id, 'shop']],
+    );
+    await bench.ring({ users: ['mia'] });
+    await bench.untilIdle();
+    assert.deepEqual(bench.senders.rung, []);
+  });
+
+  test('what became of a push of an app is told under its provider', async () => {
+    await bench.register('told', 'tom', { app: 'shop' });
+    const uid = await bench.ring({ users: ['tom'] }, { app: 'shop' });
+    await bench.untilIdle();
+    const { items } = await bench.call<{ items: { provider: string; status: string }[] }>('push_status', {
+      uid,
+    });
+    assert.deepEqual(
+      items.map(({ provider, status }) => [provider, status]),
+      [['webpush', 'accepted']],
+    );
+  });
+
+  test('an unknown app, and a provider that an app does not have, are refused with what there is', async () => {
+    const refused = (message: RegExp) => (error: Error & { code?: number }) =>
+      error.code === 107 && message.test(error.message);
+    const device = { provider: 'webpush', platform: 'web', token: subscription('x') };
+    await assert.rejects(
+      bench.call('device_register', { ...device, app: 'store' }),
+      refused(/app: must be one of shop .*, or absent for the default app, got "store"/),
+    );
+    await assert.rejects(
+      bench.call('device_register', { ...device, provider: 'fcm', app: 'shop' }),
+      refused(/provider: provider fcm is not enabled in the app shop; enabled: webpush/),
+    );
+    await assert.rejects(
+      bench.call('send_push_notification', {
+        app: 'store',
+        recipient: { filter: { users: ['ann'] } },
+        notification: { webpush: { payload: {} } },
+      }),
+      refused(/app: must be one of shop/),
+    );
+    await assert.rejects(
+      bench.ring({ users: ['ann'], apps: ['shop'] }),
+      refused(/recipient\.filter\.apps: must be absent/),
+    );
+  });
+});
