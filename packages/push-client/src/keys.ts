@@ -4,6 +4,16 @@ export function keyBytes(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
+/** The VAPID public key that a subscription was made with, base64url without padding; undefined where the browser does not tell. */
+export function keyOf({ options }: { readonly options?: PushSubscriptionOptions }): string | undefined {
+  const key = options?.applicationServerKey;
+  if (!key) return undefined;
+  return btoa(String.fromCharCode(...new Uint8Array(key)))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+}
+
 /** Whether a subscription was made with this VAPID public key. */
 export function hasKey(subscription: Pick<PushSubscription, 'options'>, vapidPublicKey: string): boolean {
   const stored = subscription.options?.applicationServerKey;

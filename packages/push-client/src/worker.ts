@@ -3,6 +3,8 @@
  * notification per tag, a click that opens the right page.
  */
 export { type ClickEvent, handleClick } from './worker/click.ts';
+export { type FirebaseHandlers, type FirebaseMessage, handleFirebase } from './worker/firebase.ts';
+export { readFirebaseMessage } from './worker/firebase-message.ts';
 export { type MergeOptions, mergeByTag } from './worker/merge.ts';
 export { type NotificationContent, readPayload } from './worker/payload.ts';
 export { isOutOfSight } from './worker/presence.ts';

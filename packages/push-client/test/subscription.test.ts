@@ -1,89 +1,18 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { deviceFrom, ensureSubscription, type PushError, subscribe, unsubscribe } from '../src/index.ts';
-import type { Browser } from '../src/page/subscription.ts';
-import { pushSupport } from '../src/page/support.ts';
+import {
+  deviceFrom,
+  ensureSubscription,
+  firebaseDevice,
+  type PushError,
+  subscribe,
+  unsubscribe,
+} from '../src/index.ts';
 import { handleSubscriptionChange, type SubscriptionChangeEvent } from '../src/worker.ts';
+import { fakeBrowser, KEY, OTHER_KEY } from './fake-browser.ts';
 import { fakeScope, run } from './fakes.ts';
 
-const KEY = Buffer.from([4, ...Array(64).fill(1)]).toString('base64url');
-const OTHER_KEY = Buffer.from([4, ...Array(64).fill(2)]).toString('base64url');
 const options = { vapidPublicKey: KEY, serviceWorkerUrl: '/sw.js' };
-
-/** A browser's push side. `calls` tells what was done, in order. */
-function fakeBrowser({
-  permission = 'default' as NotificationPermission,
-  answer = 'granted' as NotificationPermission,
-  subscribedWith = undefined as string | undefined,
-  workerFails = false,
-  refusesSubscription = false,
-} = {}) {
-  const calls: string[] = [];
-  let state = permission;
-  let current: PushSubscription | undefined;
-  let endpoints = 0;
-  const make = (key: Uint8Array) => {
-    endpoints += 1;
-    const endpoint = `https://push.example/${endpoints}`;
-    current = {
-      endpoint,
-      options: { applicationServerKey: key.buffer, userVisibleOnly: true },
-      toJSON: () => ({ endpoint, expirationTime: null, keys: { p256dh: 'p', auth: 'a' } }),
-      async unsubscribe() {
-        calls.push('unsubscribe');
-        current = undefined;
-        return true;
-      },
-    } as unknown as PushSubscription;
-    return current;
-  };
-  if (subscribedWith) make(new Uint8Array(Buffer.from(subscribedWith, 'base64url')));
-
-  const worker = Object.assign(new EventTarget(), { state: 'installing' });
-  const registration = {
-    active: null as unknown,
-    installing: worker,
-    waiting: null,
-    pushManager: {
-      getSubscription: async () => current ?? null,
-      async subscribe({ applicationServerKey }: { applicationServerKey: Uint8Array }) {
-        assert.equal(worker.state, 'activated', 'subscribed before the worker was active');
-        calls.push('subscribe');
-        if (refusesSubscription) throw new DOMException('push service error', 'AbortError');
-        return make(applicationServerKey);
-      },
-    },
-  };
-  const browser: Browser = {
-    support: () =>
-      pushSupport({
-        isSecureContext: true,
-        userAgent: '',
-        maxTouchPoints: 0,
-        isStandalone: false,
-        hasServiceWorker: true,
-        hasPushManager: true,
-        permission: state,
-      }),
-    async requestPermission() {
-      calls.push('ask');
-      state = answer;
-      return state;
-    },
-    serviceWorker: {
-      async register(url: string) {
-        calls.push(`register ${url}`);
-        setImmediate(() => {
-          worker.state = workerFails ? 'redundant' : 'activated';
-          worker.dispatchEvent(new Event('statechange'));
-        });
-        return registration;
-      },
-      getRegistration: async () => registration,
-    } as unknown as Browser['serviceWorker'],
-  };
-  return { browser, calls, registration };
-}
 
 suite('subscribing in a click', () => {
   test('asks first, waits for the worker, then subscribes with the key', async () => {
@@ -145,6 +74,12 @@ suite('at the start of the app', () => {
     assert.deepEqual(calls, ['register /sw.js', 'unsubscribe', 'subscribe']);
   });
 
+  test('puts its worker in the place of another one, and waits until that is at work', async () => {
+    const { browser, registration } = fakeBrowser({ permission: 'granted', worker: '/other-sw.js' });
+    assert.ok(await ensureSubscription(options, browser));
+    assert.equal(registration.active?.scriptURL, '/sw.js');
+  });
+
   test('renews one that was lost, without a question', async () => {
     const { browser, calls } = fakeBrowser({ permission: 'granted' });
     assert.ok(await ensureSubscription(options, browser));
@@ -175,6 +110,27 @@ suite('what is registered', () => {
       provider: 'webpush',
       platform: 'web',
       token: '{"endpoint":"https://push.example/1","keys":{"p256dh":"p","auth":"a"}}',
+      timezone: 'Europe/Nicosia',
+      locale: 'pt-BR',
+      meta: { user_agent: 'x'.repeat(256) },
+    });
+  });
+
+  test('names the key that the subscription was made with', async () => {
+    const { browser } = fakeBrowser({ permission: 'granted', subscribedWith: KEY });
+    const known = await ensureSubscription(options, browser);
+    assert.deepEqual(JSON.parse(deviceFrom(known!, environment).token), {
+      endpoint: 'https://push.example/1',
+      keys: { p256dh: 'p', auth: 'a' },
+      applicationServerKey: KEY,
+    });
+  });
+
+  test('is the token itself where pushes go through Firebase', () => {
+    assert.deepEqual(firebaseDevice('token-1', environment), {
+      provider: 'fcm',
+      platform: 'web',
+      token: 'token-1',
       timezone: 'Europe/Nicosia',
       locale: 'pt-BR',
       meta: { user_agent: 'x'.repeat(256) },

@@ -1,4 +1,5 @@
 import { ask } from './ask.ts';
+import { linkOfFirebase } from './firebase-message.ts';
 import { type NotificationData, setBadge } from './push.ts';
 import { type ExtendableEvent, thisWorker, type WindowClient, type WorkerScope, windowsOf } from './scope.ts';
 
@@ -11,7 +12,8 @@ const IS_AT_MS = 250;
 
 /**
  * A listener for `notificationclick`: shows the notification's page in a window of the app that is open, without
- * reloading it, or else in a new one.
+ * reloading it, or else in a new one. It does so for notifications of the Firebase SDK, too: add it before the SDK's own listener,
+ * which focuses any window and leads nowhere, and stop the event there.
  */
 export function handleClick(scope: WorkerScope = thisWorker()): (event: ClickEvent) => void {
   return (event) => {
@@ -49,7 +51,7 @@ async function bestWindow(url: string, scope: WorkerScope): Promise<WindowClient
  * under this one.
  */
 function urlFor(data: unknown, { location: { origin } }: WorkerScope): string {
-  const navigate = (data as NotificationData | null)?.navigate;
+  const navigate = (data as NotificationData | null)?.navigate ?? linkOfFirebase(data);
   const target = typeof navigate === 'string' ? URL.parse(navigate, origin) : null;
   if (!target || !/^https?:$/.test(target.protocol)) return `${origin}/`;
   return origin + target.pathname + target.search + target.hash;

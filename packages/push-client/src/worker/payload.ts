@@ -24,10 +24,13 @@ export interface NotificationContent {
 export function readPayload(text: string): NotificationContent | undefined {
   const payload = objectOf(parse(text));
   const notification = objectOf(payload?.notification);
-  if (!payload || !notification) return undefined;
-  const { title, body, navigate, tag, icon, silent, lang, dir, data, app_badge } = notification;
+  return payload && notification && contentOf({ app_badge: payload.app_badge, ...notification });
+}
+
+/** Of what somebody sent, the members of a notification that are right. @returns undefined without a title */
+export function contentOf(notification: Readonly<Record<string, unknown>>): NotificationContent | undefined {
+  const { title, body, navigate, tag, icon, silent, lang, dir, data, app_badge: appBadge } = notification;
   if (typeof title !== 'string' || title === '') return undefined;
-  const appBadge = app_badge ?? payload.app_badge;
   return {
     title,
     data: objectOf(data) ?? {},
@@ -50,7 +53,7 @@ function parse(text: string): unknown {
   }
 }
 
-function objectOf(value: unknown): Record<string, unknown> | undefined {
+export function objectOf(value: unknown): Record<string, unknown> | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined;

@@ -35,13 +35,27 @@ export function handlePush(
   options: PushOptions = {},
   scope: WorkerScope = thisWorker(),
 ): (event: PushEvent) => void {
+  const { show, fallback } = notifier(options, scope);
+  return (event) => event.waitUntil(show(readPayload(textOf(event.data)) ?? fallback));
+}
+
+/** The way of a push onto the screen, whatever it came by. */
+export interface Notifier {
+  show(content: NotificationContent): Promise<void>;
+  /** For what cannot be read. */
+  readonly fallback: NotificationContent;
+}
+
+export function notifier(options: PushOptions, scope: WorkerScope): Notifier {
   // Pushes that come together are shown one after the other: each must see what the one before it left to merge with.
   let last: Promise<unknown> = Promise.resolve();
-  return (event) => {
-    const content = contentOf(event, options);
-    const shown = last.then(() => show(content, options, scope));
-    last = shown.catch(() => {});
-    event.waitUntil(shown);
+  return {
+    fallback: { ...(options.fallback ?? FALLBACK), data: {} },
+    show(content) {
+      const shown = last.then(() => show(content, options, scope));
+      last = shown.catch(() => {});
+      return shown;
+    },
   };
 }
 
@@ -70,10 +84,6 @@ async function show(content: NotificationContent, options: PushOptions, scope: W
 export async function setBadge(count: number, { navigator }: WorkerScope): Promise<void> {
   // Refused to apps that are not installed, in some browsers.
   await navigator.setAppBadge?.(count).catch(() => {});
-}
-
-function contentOf({ data }: PushEvent, { fallback = FALLBACK }: PushOptions): NotificationContent {
-  return readPayload(textOf(data)) ?? { ...fallback, data: {} };
 }
 
 function textOf(data: PushEvent['data']): string {
