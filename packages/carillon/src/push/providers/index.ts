@@ -1,4 +1,5 @@
 import type { ProviderConfigs, PushConfig } from '../../config/config.ts';
+import { createFcmProvider, fcmRules } from './fcm/index.ts';
 import { laneOf, type ProviderLane } from './lanes.ts';
 import { optionError } from './option-error.ts';
 import { PROVIDER_NAMES, type Provider, type ProviderName, type ProviderRules } from './provider.ts';
@@ -35,6 +36,8 @@ export function providerRules(setups: readonly ProviderSetup[]): ReadonlyMap<Pro
 
 function rulesOf(setup: ProviderSetup): ProviderRules {
   switch (setup.provider) {
+    case 'fcm':
+      return fcmRules(setup.config);
     case 'webpush':
       return webPushRules(setup.config);
     default:
@@ -44,7 +47,10 @@ function rulesOf(setup: ProviderSetup): ProviderRules {
 
 /** @throws ConfigError naming the option that is wrong or missing */
 export function createProvider(setup: ProviderSetup): Provider {
+  const { section } = setup;
   switch (setup.provider) {
+    case 'fcm':
+      return createFcmProvider(setup.config, { section });
     case 'webpush':
       return createWebPushProvider(setup.config);
     default:
