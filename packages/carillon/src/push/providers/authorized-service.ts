@@ -117,12 +117,12 @@ export class AuthorizedService {
    * @param requestOf makes the request for an access token
    * @param judge reads its answer; must not throw
    */
-  async send(
+  async send<V extends Verdict>(
     passage: Passage,
     count: number,
     requestOf: (accessToken: string) => HttpRequest,
-    judge: (response: HttpResponse) => Verdict,
-  ): Promise<Verdict> {
+    judge: (response: HttpResponse) => V,
+  ): Promise<V | Verdict> {
     const verdict = await this.#attempt(passage, requestOf, judge);
     if (verdict.effect === undefined || verdict.effect === 'doubtful') return verdict;
     if (verdict.effect !== 'refresh') return this.#shut(verdict);
@@ -141,11 +141,11 @@ export class AuthorizedService {
     this.#client.close();
   }
 
-  async #attempt(
+  async #attempt<V extends Verdict>(
     { slot, accessToken }: Passage,
     requestOf: (accessToken: string) => HttpRequest,
-    judge: (response: HttpResponse) => Verdict,
-  ): Promise<Verdict> {
+    judge: (response: HttpResponse) => V,
+  ): Promise<V | Verdict> {
     try {
       return judge(await this.#client.send(slot, requestOf(accessToken)));
     } catch (error) {

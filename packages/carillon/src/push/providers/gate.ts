@@ -3,6 +3,7 @@ import type { Answer } from './verdict.ts';
 
 /** For this long after a shut the rate grows back to what it was. */
 const RAMP_MS = 60_000;
+const RAMP_FROM = 0.1;
 /** Sends a second that a ramp grows to at least, however few there were before. */
 const MIN_RATE = 10;
 const RATE_WINDOW_MS = 10_000;
@@ -21,8 +22,8 @@ export interface GateOptions {
   readonly clock?: () => number;
   /** Wait of a shut for which the service names none. */
   readonly waitMs: number;
-  /** The share of the rate before a shut that its ramp begins with, 0 to 1. */
-  readonly rampFrom: number;
+  /** The share of the rate before a shut that its ramp begins with, 0 to 1. Default a tenth. */
+  readonly rampFrom?: number;
   /** Ends those who wait. */
   readonly signal: AbortSignal;
 }
@@ -84,7 +85,7 @@ export class Gate {
   }
 
   /** Lets sends through when all may, without a wait. */
-  tryPass(count: number): boolean {
+  tryPass(count = 1): boolean {
     const now = this.#clock();
     if (now < this.#rampUntil) return false;
     if (now - this.#windowStart >= RATE_WINDOW_MS) {
@@ -100,7 +101,7 @@ export class Gate {
    * Lets sends through, at once or when their turn has come: undefined, else what to report. Rejects with the signal's
    * reason when it is aborted meanwhile.
    */
-  async pass(count: number): Promise<Answer | undefined> {
+  async pass(count = 1): Promise<Answer | undefined> {
     while (!this.tryPass(count)) {
       const refusal = this.refusal();
       if (refusal) return refusal;
@@ -114,7 +115,7 @@ export class Gate {
   /** @returns 0 when they may set off, else how long until they may */
   #take(count: number): number {
     const now = this.#clock();
-    const from = this.#options.rampFrom / 2 ** this.#strikes;
+    const from = (this.#options.rampFrom ?? RAMP_FROM) / 2 ** this.#strikes;
     const grown = Math.min(1, Math.max(0, 1 - (this.#rampUntil - now) / RAMP_MS));
     const rate = (this.#usualRate * (from + (1 - from) * grown)) / 1000;
     this.#allowance = Math.min(this.#allowance + (now - this.#refilledAt) * rate, Math.max(1, rate * 1000));

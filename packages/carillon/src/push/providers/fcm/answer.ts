@@ -1,6 +1,6 @@
 import { type HttpResponse, headerOf } from '../http/response-reader.ts';
 import { parseRetryAfter } from '../http/retry-after.ts';
-import { isObject } from '../message-fields.ts';
+import { isObject, parseObject } from '../message-fields.ts';
 import { reasonWords } from '../reason-words.ts';
 import { type Answer, MEND_MS, PASSING_STATUSES, type Verdict } from '../verdict.ts';
 
@@ -178,13 +178,4 @@ function wordsOf(status: number, fault: FcmFault, address: string): string {
   const where = fields.length > 0 ? ` (${fields.join(', ')})` : '';
   const words = reasonWords(`${message}${where}`, [address]);
   return `FCM answered ${status}${code ? ` ${reasonWords(code, [address])}` : ''}${words ? `: ${words}` : ''}`;
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

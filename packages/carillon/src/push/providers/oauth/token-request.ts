@@ -1,6 +1,7 @@
 import { OriginClient } from '../http/origin-client.ts';
 import type { HttpResponse } from '../http/response-reader.ts';
 import type { TransportOptions } from '../http/transport.ts';
+import { parseObject } from '../message-fields.ts';
 import { reasonWords } from '../reason-words.ts';
 import { PASSING_STATUSES } from '../verdict.ts';
 import { type Grant, OAuthError } from './access-tokens.ts';
@@ -45,7 +46,7 @@ export class TokenRequester {
   }
 
   #readGrant({ status, text }: HttpResponse): Grant {
-    const answer = parseObject(text);
+    const answer = parseObject(text) ?? {};
     const { access_token: token, expires_in: expiresIn } = answer;
     const seconds = Number(expiresIn);
     if (status === 200 && typeof token === 'string') {
@@ -62,14 +63,5 @@ export class TokenRequester {
       `no access token: the OAuth service answered ${status}${words ? `: ${reasonWords(words, this.#secrets)}` : ''}`,
       isRefused,
     );
-  }
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
   }
 }

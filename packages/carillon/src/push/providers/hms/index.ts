@@ -1,0 +1,2 @@
+export { createHmsProvider, type HmsProviderOptions } from './provider.ts';
+export { hmsRules } from './rules.ts';
