@@ -1,4 +1,10 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  sensitiveHeaders,
+} from 'node:http2';
 import type { Socket } from 'node:net';
 import { type HttpResponse, ResponseReader } from './response-reader.ts';
 import {
@@ -14,8 +20,9 @@ const MAX_GOAWAY_WORDS = 200;
 
 /**
  * One HTTP/2 session. It takes requests once the peer's settings are known, and is retired by GOAWAY, by an error, or
- * when a request times out and no other had an answer since: a peer that went silent without closing. A retired
- * session lets the requests under way end; its pool then destroys it. One that is unused may be asked for a sign of life.
+ * when a request times out and no other had an answer since: a peer that went silent without closing. For some services
+ * a single request without an answer is enough. A retired session lets the requests under way end; its pool then
+ * destroys it. One that is unused may be asked for a sign of life.
  */
 export class Http2Connection implements Connection {
   readonly #session: ClientHttp2Session;
@@ -97,12 +104,21 @@ export class Http2Connection implements Connection {
     return this.#lastAnswerAt > 0;
   }
 
+  get goawayWords(): string {
+    return this.#goawayWords;
+  }
+
   request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
-    const { requestTimeoutMs, keptBytes, ignoresSuccessBody } = this.#options;
+    const { requestTimeoutMs, keptBytes, ignoresSuccessBody, replacesAfterTimeout } = this.#options;
     return new Promise((resolve, reject) => {
       let stream: ClientHttp2Stream;
       try {
-        stream = this.#session.request({ ':method': 'POST', ':path': request.path, ...request.headers });
+        stream = this.#session.request({
+          ':method': 'POST',
+          ':path': request.path,
+          ...request.headers,
+          [sensitiveHeaders]: request.sensitiveHeaders as string[] | undefined,
+        });
       } catch (cause) {
         this.retire();
         reject(new TransportError('connection_lost', 'the session was closed', { unprocessed: true, cause }));
@@ -115,7 +131,7 @@ export class Http2Connection implements Connection {
       let failure: Error | undefined;
 
       const timer = setTimeout(() => {
-        if (this.#lastAnswerAt < startedAt) this.retire();
+        if (replacesAfterTimeout || this.#lastAnswerAt < startedAt) this.retire();
         // What began to arrive says enough.
         if (reader) resolve(reader.response());
         else reject(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
@@ -163,7 +179,11 @@ export class Http2Connection implements Connection {
     const message = this.#goawayWords
       ? `the service ended the session: ${this.#goawayWords}`
       : (cause?.message ?? 'the service closed the stream without an answer');
-    return new TransportError('connection_lost', message, { unprocessed, cause });
+    return new TransportError('connection_lost', message, {
+      unprocessed,
+      goawayWords: this.#goawayWords,
+      cause,
+    });
   }
 
   /** Keeps the ways between open, and finds out in time when the peer is gone. */

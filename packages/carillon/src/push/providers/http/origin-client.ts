@@ -15,7 +15,7 @@ import {
 const DEFAULT_MAX_CONNECTIONS = 6;
 /** A request that the service certainly did not act on is sent again at once, this many times at most. */
 const MAX_RESENDS = 2;
-/** After a failed connect the origin's requests fail at once for this long, so that a batch does not wait for each. */
+/** After a failed connect the origin's requests fail at once for at least this long, so that a batch does not wait for each. */
 const CONNECT_PAUSE_MS = 1_000;
 
 /** The right to send one request; must be used or given back. */
@@ -30,6 +30,8 @@ interface Pooled {
   readonly connection: Connection;
   inFlight: number;
   idleTimer: NodeJS.Timeout | undefined;
+  /** It ended without having answered anything, which was taken note of. */
+  isFruitless: boolean;
 }
 
 interface Waiter {
@@ -44,8 +46,8 @@ interface Waiter {
  * A caller first gets a slot, and prepares its request only then, so nothing piles up in front of a slow service. A
  * slot comes from the first connection with room. When none has room, another is opened, up to a limit and not before
  * the last one has had an answer: a service that refuses everybody sees few of them. The first tells by ALPN whether
- * the service speaks HTTP/2. Connections leave the pool when they are retired or were idle for
- * long; with the last one the client is empty and its owner may forget it.
+ * the service speaks HTTP/2. A failed connect is followed by a pause in which requests fail at once. Connections leave
+ * the pool when they are retired or were idle for long; with the last one the client is empty and its owner may forget it.
  */
 export class OriginClient {
   readonly #origin: URL;
@@ -56,6 +58,10 @@ export class OriginClient {
   #sending = 0;
   #isConnecting = false;
   #pause: { error: TransportError; timer: NodeJS.Timeout } | undefined;
+  /** Failed connects since the last answer. */
+  #failures = 0;
+  /** Connections that ended without an answer, since the last one. */
+  #fruitless = 0;
   readonly #closing = new AbortController();
 
   /** @param onEmpty called when no connection is left; the client may be used again all the same */
@@ -109,6 +115,11 @@ export class OriginClient {
     }
   }
 
+  /** Has every connection take no new requests. */
+  retireConnections(): void {
+    for (const { connection } of this.#pool) connection.retire();
+  }
+
   /** Breaks what is under way. */
   close(): void {
     this.#closing.abort();
@@ -135,6 +146,10 @@ export class OriginClient {
 
   #release(pooled: Pooled): void {
     pooled.inFlight -= 1;
+    if (pooled.connection.proven) {
+      this.#failures = 0;
+      this.#fruitless = 0;
+    }
     this.#serveWaiters();
     if (pooled.inFlight > 0 || !this.#pool.has(pooled)) return;
     if (!pooled.connection.usable) {
@@ -167,19 +182,26 @@ export class OriginClient {
       },
       (error: TransportError) => {
         this.#isConnecting = false;
-        this.#startPause(error);
+        this.#failures += 1;
+        this.#startPause(error, this.#failures);
         // Those who wait for other connections may still be served.
         if (this.#usableConnections() === 0) this.#rejectWaiters(error);
       },
     );
   }
 
-  #startPause(error: TransportError): void {
+  /** @param failures 1 for the first of a row */
+  #startPause(error: TransportError, failures: number): void {
+    clearTimeout(this.#pause?.timer);
+    const pauseMs = Math.min(
+      CONNECT_PAUSE_MS * 2 ** (failures - 1),
+      this.#options.maxConnectPauseMs ?? CONNECT_PAUSE_MS,
+    );
     const timer = setTimeout(() => {
       this.#pause = undefined;
       this.#connectIfNeeded();
       this.#reportIfEmpty();
-    }, CONNECT_PAUSE_MS);
+    }, pauseMs);
     timer.unref();
     this.#pause = { error, timer };
   }
@@ -212,21 +234,41 @@ export class OriginClient {
     });
     if (!signal.aborted && connection.usable) return this.#add(connection);
     connection.destroy();
-    throw signal.aborted
-      ? closedError()
-      : new TransportError('connect_failed', 'the service ended the session at once');
+    if (signal.aborted) throw closedError();
+    const { goawayWords } = connection;
+    const message = `the service ended the session at once${goawayWords && `: ${goawayWords}`}`;
+    throw new TransportError('connect_failed', message, { goawayWords });
   }
 
   #add(connection: Connection): void {
-    this.#pool.add({ connection, inFlight: 0, idleTimer: undefined });
+    this.#pool.add({ connection, inFlight: 0, idleTimer: undefined, isFruitless: false });
   }
 
   /** Those with requests under way are dropped when the last of these ends. */
   #dropRetired(): void {
     for (const pooled of this.#pool) {
-      if (!pooled.connection.usable && pooled.inFlight === 0) this.#drop(pooled);
+      if (pooled.connection.usable) continue;
+      this.#noteFruitless(pooled);
+      if (pooled.inFlight === 0) this.#drop(pooled);
     }
     this.#connectIfNeeded();
+  }
+
+  #noteFruitless(pooled: Pooled): void {
+    if (this.#options.maxConnectPauseMs === undefined) return;
+    if (pooled.connection.proven || pooled.isFruitless || this.#closing.signal.aborted) return;
+    pooled.isFruitless = true;
+    this.#fruitless += 1;
+    if (this.#fruitless === 1) return;
+    const error = new TransportError(
+      'connection_lost',
+      'the service ends its connections without an answer',
+      {
+        unprocessed: true,
+      },
+    );
+    this.#startPause(error, this.#fruitless - 1);
+    if (this.#usableConnections() === 0) this.#rejectWaiters(error);
   }
 
   #drop(pooled: Pooled): void {

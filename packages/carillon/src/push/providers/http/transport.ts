@@ -10,6 +10,8 @@ export interface HttpRequest {
   /** Lower-case names; `content-length` included, for not every service takes chunked bodies. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
+  /** Names, `:path` included, that HTTP/2 must not put in the tables of header compression. */
+  readonly sensitiveHeaders?: readonly string[];
 }
 
 /** How the connections of an origin are made and how long they may take. */
@@ -34,6 +36,17 @@ export interface TransportOptions {
   readonly http2Only?: boolean;
   /** An HTTP/2 session that is unused for this long is asked for a sign of life. Default: never. */
   readonly pingIntervalMs?: number;
+  /**
+   * Whether a request without an answer costs its HTTP/2 session, even if others were answered since. Default false: only
+   * a session that answers nobody is given up.
+   */
+  readonly replacesAfterTimeout?: boolean;
+  /**
+   * For services that take quick reconnects for an attack: the pause after a failed connect doubles up to this, and
+   * connections that end without having answered anything are followed by it, too, but for the first. Default: 1 s, and
+   * after failed connects only.
+   */
+  readonly maxConnectPauseMs?: number;
   /** Bytes of an answer's body that are kept. Default 2 KiB. */
   readonly keptBytes?: number;
   /** Whether a success is complete without its body, as soon as its headers are there. Default false. */
@@ -72,12 +85,19 @@ export class TransportError extends Error {
   readonly code: string;
   /** The service has certainly not acted on the request, so sending it again at once cannot double the push. */
   readonly unprocessed: boolean;
+  /** What the service said when it ended the session; empty when it said nothing. */
+  readonly goawayWords: string;
 
-  constructor(code: string, message: string, options: { unprocessed?: boolean; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    options: { unprocessed?: boolean; goawayWords?: string; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.name = 'TransportError';
     this.code = code;
     this.unprocessed = options.unprocessed ?? false;
+    this.goawayWords = options.goawayWords ?? '';
   }
 }
 

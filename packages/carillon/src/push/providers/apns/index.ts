@@ -1,0 +1,2 @@
+export { type ApnsProviderOptions, createApnsProvider } from './provider.ts';
+export { apnsRules } from './rules.ts';

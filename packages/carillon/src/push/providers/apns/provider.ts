@@ -1,0 +1,315 @@
+import { lookup as systemLookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import type { ApnsConfig } from '../../../config/config.ts';
+import { Gate } from '../gate.ts';
+import { OriginClient, type Slot } from '../http/origin-client.ts';
+import type { HttpResponse } from '../http/response-reader.ts';
+import { closedError, TransportError } from '../http/transport.ts';
+import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
+import { RemovalGuard } from '../removal-guard.ts';
+import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
+import { isDeviceToken } from './device-token.ts';
+import { type MessageOptions, type PreparedMessage, prepareMessage } from './message.ts';
+import { type AnswerContext, type ApnsVerdict, type Effect, judge, judgeGoaway } from './outcome.ts';
+import { type ProviderToken, ProviderTokens } from './provider-tokens.ts';
+import { type ApnsSettings, readSettings } from './settings.ts';
+
+export interface ApnsProviderOptions {
+  /** Where the options are, for words about them. Default `apns`; of an app `apps.shop.apns`. */
+  readonly section?: string;
+  /** Root certificates in place of Node's own (PEM). */
+  readonly ca?: string | Buffer;
+  readonly lookup?: LookupFunction;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  /** Milliseconds; never goes back. */
+  readonly clock?: () => number;
+  /** Default 5 000. */
+  readonly connectTimeoutMs?: number;
+  /** Default 10 000. */
+  readonly requestTimeoutMs?: number;
+  /** Apple wants connections to be kept. Default a day. */
+  readonly idleTimeoutMs?: number;
+  /** Default 30 000. */
+  readonly pingIntervalMs?: number;
+}
+
+/** Apple takes quick reconnects for an attack. */
+const MAX_CONNECT_PAUSE_MS = 30_000;
+/** A request that APNs certainly did not act on is sent again at once, this many times at most. */
+const MAX_RESENDS = 2;
+/** What failed for a fault of the connection or the token is sent again at once, on another connection, this many times. */
+const MAX_TRIES = 2;
+/** What sending begins with after a shut: few requests find out whether it was mended. */
+const RAMP_FROM = 0.1;
+/** Sockets get their turn after each of these many requests (about a millisecond). */
+const REQUESTS_PER_TURN = 32;
+/** A real app has few topics; more come from messages. */
+const MAX_TOPICS = 64;
+/** Both differ from request to request, or are secret (`vendors` 2.1). */
+const SENSITIVE_HEADERS = [':path', 'authorization'];
+
+/** What is known of a topic: one that is not allowed stops its own messages, and its bad tokens speak for it alone. */
+interface Topic {
+  readonly gate: Gate;
+  readonly guard: RemovalGuard;
+}
+
+/** A batch under way. */
+interface Sending {
+  readonly message: PreparedMessage;
+  readonly topic: Topic;
+  readonly report: (outcome: Outcome) => void;
+  readonly doubtful: Outcome[];
+  /** The message's headers with the token that is in use. */
+  headers: Readonly<Record<string, string>>;
+  token: ProviderToken | undefined;
+}
+
+/**
+ * Sends to APNs: HTTP/2 connections that are kept for a day and pinged, one provider token or a client certificate.
+ *
+ * @throws ConfigError that names the option when one is missing or wrong
+ */
+export function createApnsProvider(config: ApnsConfig, options: ApnsProviderOptions = {}): Provider {
+  const section = options.section ?? 'apns';
+  return new ApnsProvider(config, readSettings(config, section), section, options);
+}
+
+class ApnsProvider implements Provider {
+  readonly name = 'apns';
+  readonly #section: string;
+  readonly #devicePath: string;
+  readonly #messageOptions: MessageOptions;
+  readonly #now: () => number;
+  readonly #clock: (() => number) | undefined;
+  readonly #tokens: ProviderTokens | undefined;
+  readonly #client: OriginClient;
+  readonly #closing = new AbortController();
+  readonly #gate: Gate;
+  readonly #topics = new Map<string, Topic>();
+
+  constructor(config: ApnsConfig, settings: ApnsSettings, section: string, options: ApnsProviderOptions) {
+    const { credential } = settings;
+    this.#section = section;
+    this.#devicePath = settings.devicePath;
+    this.#messageOptions = { bundleId: config.bundle_id, authType: config.auth_type };
+    this.#now = options.now ?? Date.now;
+    this.#clock = options.clock;
+    this.#tokens = credential.type === 'token' ? new ProviderTokens(credential.key, this.#now) : undefined;
+    this.#gate = this.#newGate();
+    this.#client = new OriginClient(settings.origin, {
+      ca: options.ca,
+      certificate:
+        credential.type === 'cert' ? { pfx: credential.pfx, passphrase: credential.passphrase } : undefined,
+      lookup: options.lookup ?? systemLookup,
+      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+      requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+      idleTimeoutMs: options.idleTimeoutMs ?? 24 * 3_600_000,
+      pingIntervalMs: options.pingIntervalMs ?? 30_000,
+      maxConnections: 4,
+      maxStreams: 500,
+      maxConnectPauseMs: MAX_CONNECT_PAUSE_MS,
+      http2Only: true,
+      replacesAfterTimeout: true,
+      ignoresSuccessBody: true,
+    });
+  }
+
+  async send(batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
+    let message: PreparedMessage;
+    try {
+      message = prepareMessage(batch.message, 'notification.apns', this.#messageOptions);
+    } catch (error) {
+      const reason = (error as Error).message;
+      batch.targets.forEach((_, index) => {
+        report({ index, kind: 'failed', code: 'invalid_message', reason });
+      });
+      return;
+    }
+    const topic = this.#topicOf(message.topic);
+    const sending: Sending = {
+      message,
+      topic,
+      report,
+      doubtful: [],
+      headers: message.headers,
+      token: undefined,
+    };
+    const underWay: Promise<void>[] = [];
+    for (const [index, target] of batch.targets.entries()) {
+      const slot = checkTarget(target) ?? this.#tryAdmit(topic) ?? (await this.#admit(topic));
+      if ('kind' in slot) report({ index, ...slot });
+      else underWay.push(this.#deliver(sending, index, target.token, slot));
+      if (index % REQUESTS_PER_TURN === REQUESTS_PER_TURN - 1) await setImmediate();
+    }
+    await Promise.all(underWay);
+    for (const outcome of topic.guard.settle(sending.doubtful)) report(outcome);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#client.close();
+  }
+
+  /** The right to send one request, when there is one without a wait. */
+  #tryAdmit(topic: Topic): Slot | undefined {
+    const slot = this.#client.tryAcquire();
+    if (!slot || (this.#gate.tryPass(1) && topic.gate.tryPass(1))) return slot;
+    slot.release();
+    return undefined;
+  }
+
+  /** Waits for it; else what to report. Never rejects. */
+  async #admit(topic: Topic): Promise<Slot | Answer> {
+    try {
+      const refusal = (await this.#gate.pass(1)) ?? (await topic.gate.pass(1));
+      return refusal ?? (await this.#acquire(topic));
+    } catch (error) {
+      return this.#answerOfError(error);
+    }
+  }
+
+  /** @returns a slot, or what to report when a gate was shut while it was waited for */
+  async #acquire(topic: Topic): Promise<Slot | Answer> {
+    const slot = await this.#client.acquire();
+    const refusal = this.#gate.refusal() ?? topic.gate.refusal();
+    if (refusal) slot.release();
+    return refusal ?? slot;
+  }
+
+  async #deliver(sending: Sending, index: number, deviceToken: string, slot: Slot): Promise<void> {
+    const { outcome, effect } = await this.#exchange(sending, deviceToken, slot);
+    if (outcome.kind === 'accepted') sending.topic.guard.accept();
+    if (effect === 'doubtful') sending.doubtful.push({ index, ...outcome });
+    else sending.report({ index, ...outcome });
+  }
+
+  /**
+   * Sends, and at once again what APNs certainly did not act on, or refused for a fault of the connection or its token;
+   * the same fault twice is more than that. All else is the queue's to repeat.
+   */
+  async #exchange(sending: Sending, deviceToken: string, firstSlot: Slot): Promise<ApnsVerdict> {
+    let slot = firstSlot;
+    let resends = 0;
+    let tries = 0;
+    for (let tried: Effect | undefined; ; ) {
+      const token = this.#tokens?.current();
+      const context: AnswerContext = {
+        section: this.#section,
+        topic: sending.message.topic,
+        deviceToken,
+        tried,
+        now: this.#now(),
+      };
+      let verdict: ApnsVerdict;
+      let isUnprocessed = false;
+      try {
+        verdict = judge(await this.#request(sending, deviceToken, token, slot), context);
+      } catch (error) {
+        const { goawayWords, unprocessed } = error as TransportError;
+        verdict = judgeGoaway(goawayWords, context) ?? { outcome: this.#answerOfError(error) };
+        isUnprocessed = unprocessed && !verdict.effect;
+      }
+      if (isUnprocessed && resends < MAX_RESENDS) {
+        resends += 1;
+      } else {
+        // What is bound to a connection must neither repeat nor outlive what the operator mends.
+        if (verdict.effect && verdict.effect !== 'doubtful') slot.retireConnection();
+        const gate = this.#gateFor(verdict.effect, sending.topic);
+        if (gate) return shut(gate, verdict);
+        const isTried = verdict.effect === tried || tries === MAX_TRIES;
+        if (isTried || !this.#prepareAgain(verdict.effect, token)) return verdict;
+        tries += 1;
+        tried = verdict.effect;
+      }
+      try {
+        const next = await this.#acquire(sending.topic);
+        if ('kind' in next) return { outcome: next };
+        slot = next;
+      } catch (error) {
+        return { outcome: this.#answerOfError(error) };
+      }
+    }
+  }
+
+  /** Whatever the connection, it sees one token only until that is renewed: also what is sent again has the new one. */
+  #request(
+    sending: Sending,
+    deviceToken: string,
+    token: ProviderToken | undefined,
+    slot: Slot,
+  ): Promise<HttpResponse> {
+    if (token !== sending.token) {
+      sending.token = token;
+      sending.headers = { ...sending.message.headers, authorization: token?.authorization ?? '' };
+    }
+    return slot.send({
+      path: this.#devicePath + deviceToken,
+      headers: sending.headers,
+      body: sending.message.body,
+      sensitiveHeaders: SENSITIVE_HEADERS,
+    });
+  }
+
+  /** The gate that an effect shuts. */
+  #gateFor(effect: Effect | undefined, topic: Topic): Gate | undefined {
+    if (effect === 'topic') return topic.gate;
+    return effect === 'credential' || effect === 'quota' ? this.#gate : undefined;
+  }
+
+  /** @returns whether another try at once is due */
+  #prepareAgain(effect: Effect | undefined, token: ProviderToken | undefined): boolean {
+    switch (effect) {
+      case 'hold':
+        this.#tokens?.hold();
+        return true;
+      case 'refresh':
+        // No connection may see the new token next to the old one: APNs would refuse both.
+        if (token && this.#tokens?.replace(token)) this.#client.retireConnections();
+        return true;
+      default:
+        return effect === 'reconnect';
+    }
+  }
+
+  /** Everything on the way to the service may pass. */
+  #answerOfError(error: unknown): Answer {
+    const isOurs = this.#closing.signal.aborted || !(error instanceof TransportError);
+    return verdictOfError(isOurs ? closedError() : error).outcome;
+  }
+
+  #topicOf(name: string): Topic {
+    let topic = this.#topics.get(name);
+    if (!topic) {
+      topic = { gate: this.#newGate(), guard: new RemovalGuard() };
+      if (this.#topics.size >= MAX_TOPICS) this.#topics.delete(this.#topics.keys().next().value as string);
+      this.#topics.set(name, topic);
+    }
+    return topic;
+  }
+
+  #newGate(): Gate {
+    const { signal } = this.#closing;
+    return new Gate({
+      waitMs: MEND_MS,
+      rampFrom: RAMP_FROM,
+      signal,
+      ...(this.#clock && { clock: this.#clock }),
+    });
+  }
+}
+
+/** Shuts a gate for what concerns everybody; the target waits as long as it. */
+function shut(gate: Gate, { outcome, effect }: ApnsVerdict): ApnsVerdict {
+  gate.shut({ code: outcome.code, reason: outcome.reason ?? outcome.code });
+  const retryAfterMs = gate.refusal()?.retryAfterMs ?? MEND_MS;
+  return { outcome: { ...outcome, retryAfterMs }, effect };
+}
+
+function checkTarget({ token, kind }: Target): Answer | undefined {
+  if (!kind && isDeviceToken(token)) return undefined;
+  const reason = kind ? `APNs has no native ${kind}` : 'the token is not hexadecimal';
+  return { kind: 'failed', code: 'invalid_token', reason };
+}
