@@ -1,34 +1,53 @@
 #!/usr/bin/env node
-// Plain JavaScript, so that an older Node gets as far as handing over to the pinned one.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+// Plain JavaScript that Node 18 understands, so that an older one gets as far as handing over, or saying what is missing.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const here = dirname(fileURLToPath(import.meta.url));
+const own = fileURLToPath(import.meta.url);
 const args = process.argv.slice(2);
+const { name, engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const minimum = engines.node.replace('>=', '');
 
-if (Number(process.versions.node.split('.')[0]) >= 26) {
-  const { main } = await import('../src/cli/main.ts');
+if (isEnough(process.versions.node)) {
+  // Sources in a checkout; in the package, what was compiled of them.
+  const source = new URL('../src/cli/main.ts', import.meta.url);
+  const { main } = await import(
+    existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url)
+  );
   const code = await main(args);
   if (code !== undefined) process.exitCode = code;
 } else {
-  const node = findPinnedNode(here);
+  const node = nodeFromNpm(dirname(own));
   if (!node) {
     console.error(
-      `carillon needs Node 26 or newer; this is ${process.versions.node}. Run npm install first: it brings one.`,
+      `${name} needs Node ${minimum} or newer; this is ${process.versions.node}. Without changing the machine's: npm install node@${minimum}, in the folder where ${name} is installed or in one above.`,
     );
     process.exit(1);
   }
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...args], { stdio: 'inherit' });
+  const child = spawn(node, [own, ...args], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : code));
 }
 
-/** `node_modules/.bin/node` of the nearest folder above that has one. */
-function findPinnedNode(folder) {
-  const candidate = join(folder, 'node_modules', '.bin', 'node');
-  if (existsSync(candidate)) return candidate;
-  const parent = dirname(folder);
-  return parent === folder ? undefined : findPinnedNode(parent);
+/** The nearest `node_modules/.bin/node`, from a folder upwards, that is new enough. */
+function nodeFromNpm(folder) {
+  const node = join(folder, 'node_modules', '.bin', 'node');
+  if (
+    existsSync(node) &&
+    isEnough(
+      String(spawnSync(node, ['--version']).stdout)
+        .trim()
+        .slice(1),
+    )
+  )
+    return node;
+  return dirname(folder) === folder ? undefined : nodeFromNpm(dirname(folder));
+}
+
+function isEnough(version) {
+  const [major, minor] = version.split('.').map(Number);
+  const [leastMajor, leastMinor = 0] = minimum.split('.').map(Number);
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }

@@ -1,29 +1,49 @@
 #!/usr/bin/env node
-// Runs the command with a Node that strips types; on a machine with an older one, with the project's own.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+// Plain JavaScript that Node 18 understands, so that an older one gets as far as handing over, or saying what is missing.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MINIMUM = 24;
-const main = fileURLToPath(new URL('../src/cli.ts', import.meta.url));
+const own = fileURLToPath(import.meta.url);
+const args = process.argv.slice(2);
+const { name, engines } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+const minimum = engines.node.replace('>=', '');
 
-if (Number(process.versions.node.split('.')[0]) >= MINIMUM) {
-  await import(main);
+if (isEnough(process.versions.node)) {
+  // Sources in a checkout; in the package, what was compiled of them.
+  const source = new URL('../src/cli.ts', import.meta.url);
+  await import(existsSync(source) ? source : new URL('../dist/cli.js', import.meta.url));
 } else {
-  const node = pinnedNode(dirname(main));
+  const node = nodeFromNpm(dirname(own));
   if (!node) {
-    console.error(`push-emulator needs Node ${MINIMUM} or later; this is ${process.versions.node}`);
+    console.error(
+      `${name} needs Node ${minimum} or newer; this is ${process.versions.node}. Without changing the machine's: npm install node@${minimum}, in the folder where ${name} is installed or in one above.`,
+    );
     process.exit(1);
   }
-  const child = spawn(node, [main, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [own, ...args], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : code));
 }
 
-/** The nearest `node_modules/.bin/node` from a folder upwards. */
-function pinnedNode(folder) {
+/** The nearest `node_modules/.bin/node`, from a folder upwards, that is new enough. */
+function nodeFromNpm(folder) {
   const node = join(folder, 'node_modules', '.bin', 'node');
-  if (existsSync(node)) return node;
-  return dirname(folder) === folder ? undefined : pinnedNode(dirname(folder));
+  if (
+    existsSync(node) &&
+    isEnough(
+      String(spawnSync(node, ['--version']).stdout)
+        .trim()
+        .slice(1),
+    )
+  )
+    return node;
+  return dirname(folder) === folder ? undefined : nodeFromNpm(dirname(folder));
+}
+
+function isEnough(version) {
+  const [major, minor] = version.split('.').map(Number);
+  const [leastMajor, leastMinor = 0] = minimum.split('.').map(Number);
+  return major > leastMajor || (major === leastMajor && minor >= leastMinor);
 }
