@@ -9,6 +9,7 @@ import { proxyWebSockets } from './http/websocket-proxy.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { CarillonClient } from './push/carillon-client.ts';
 import { Devices } from './push/devices.ts';
+import type { Firebase } from './push/firebase.ts';
 import { Messages } from './rooms/messages.ts';
 import { Outbox } from './rooms/outbox.ts';
 import { Rooms } from './rooms/rooms.ts';
@@ -25,8 +26,10 @@ export interface GrandChatOptions {
   readonly port: number;
   readonly host?: string;
   readonly carillon: { readonly url: string; readonly apiKey: string; readonly tokenSecret: string };
-  /** Empty switches notifications off. */
+  /** Carillon's. Empty switches native Web Push off. */
   readonly vapidPublicKey: string;
+  /** Browsers are reached through this project instead; Carillon needs its `fcm` provider then. */
+  readonly firebase?: Firebase | undefined;
   /** Folder of the built front end; without it only the API is served. */
   readonly webRoot?: string;
   /** Partitions of the outbox, as many as Carillon's consumer has. */
@@ -47,22 +50,28 @@ export interface GrandChat {
 
 /** Brings the schema up to date and serves REST, the front end and the way to Carillon's WebSocket. */
 export async function startGrandChat(options: GrandChatOptions): Promise<GrandChat> {
-  const { db, origin, carillon, vapidPublicKey } = options;
+  const { db, origin, carillon, firebase } = options;
+  const vapidPublicKey = firebase?.vapidPublicKey ?? options.vapidPublicKey;
   const logger = options.logger ?? pino({ name: 'grandchat', level: 'warn' });
   await migrate(db, 'grandchat', MIGRATIONS);
   const demoAccounts = options.demo ? await createDemo(db) : [];
-  const outbox = new Outbox({ partitions: options.outboxPartitions ?? 1, origin });
+  const outbox = new Outbox({
+    partitions: options.outboxPartitions ?? 1,
+    origin,
+    firebase: firebase !== undefined,
+  });
   const sessions = new Sessions(db);
   const settings: Settings = {
     push_notifications: {
       enabled: vapidPublicKey !== '',
       vapid_public_key: vapidPublicKey,
-      firebase_config: null,
+      firebase_config: firebase?.config ?? null,
     },
   };
   const app = await createApp({
     logger,
     webRoot: options.webRoot,
+    firebase: firebase !== undefined,
     trustProxy: options.trustProxy ?? false,
     services: {
       db,

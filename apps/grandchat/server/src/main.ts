@@ -1,6 +1,7 @@
 /** GrandChat as a process of its own, configured by environment. */
 import { loadSecrets, openDatabase } from 'carillon';
 import { startGrandChat } from './grandchat.ts';
+import { firebaseFromEnvironment } from './push/firebase.ts';
 import { limitsFromEnvironment } from './services.ts';
 
 const { env } = process;
@@ -25,6 +26,7 @@ try {
       tokenSecret: env.CARILLON_CLIENT_TOKEN_HMAC_SECRET_KEY || secrets.tokenSecret,
     },
     vapidPublicKey: env.CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_VAPID_PUBLIC_KEY || secrets.vapid.publicKey,
+    firebase: firebaseFromEnvironment(env),
     outboxPartitions: Number(env.GRANDCHAT_OUTBOX_PARTITIONS || 1),
     trustProxy: env.GRANDCHAT_TRUST_PROXY === 'true',
     demo: env.GRANDCHAT_DEMO === 'true',

@@ -3,6 +3,7 @@ import type { Sessions } from './accounts/sessions.ts';
 import type { Tokens } from './accounts/tokens.ts';
 import type { Guard } from './http/guard.ts';
 import type { Devices } from './push/devices.ts';
+import type { Firebase } from './push/firebase.ts';
 import type { Messages } from './rooms/messages.ts';
 import type { Rooms } from './rooms/rooms.ts';
 
@@ -29,8 +30,10 @@ export const DEFAULT_LIMITS: Limits = {
 export interface Settings {
   readonly push_notifications: {
     readonly enabled: boolean;
+    /** Carillon's key, or where there is a `firebase_config`, Firebase's. */
     readonly vapid_public_key: string;
-    readonly firebase_config: null;
+    /** For Firebase's web SDK; null where browsers are reached by native Web Push. */
+    readonly firebase_config: Firebase['config'] | null;
   };
 }
 

@@ -155,7 +155,9 @@ eachDatabase('accounts and devices', (open) => {
 
   test('P3, P4: device_id goes on as id and the time zone as timezone', async () => {
     const person = await bench.person('device');
-    bench.carillon.answers.set('device_list', { items: [{ user: String(person.id), token: 'x' }] });
+    bench.carillon.answers.set('device_list', {
+      items: [{ provider: 'webpush', user: String(person.id), token: 'x' }],
+    });
     const { status, body } = await person.post('/api/device/register/', {
       device: {
         ...DEVICE,
@@ -178,12 +180,16 @@ eachDatabase('accounts and devices', (open) => {
 
   test('P5: a browser can inject neither topics nor a user, nor take over the device of another', async () => {
     const person = await bench.person('thief');
-    bench.carillon.answers.set('device_list', { items: [{ user: '999999', token: 'another endpoint' }] });
+    bench.carillon.answers.set('device_list', {
+      items: [{ provider: 'webpush', user: '999999', token: 'another endpoint' }],
+    });
     await person.post('/api/device/register/', {
       device: { ...DEVICE, device_id: 'webpush-9', topics: ['chat:messages:1'], user: '1', id: 'webpush-9' },
     });
     assert.deepEqual(bench.carillon.of('device_register').at(-1), { ...DEVICE, user: String(person.id) });
-    bench.carillon.answers.set('device_list', { items: [{ user: '999999', token: 'https://push/1' }] });
+    bench.carillon.answers.set('device_list', {
+      items: [{ provider: 'webpush', user: '999999', token: 'https://push/1' }],
+    });
     await person.post('/api/device/register/', { device: { ...DEVICE, device_id: 'webpush-9' } });
     assert.equal(
       bench.carillon.of('device_register').at(-1)?.id,

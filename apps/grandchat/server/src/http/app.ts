@@ -11,11 +11,16 @@ import { sessionOrAddress } from './limits.ts';
 
 const BODY_LIMIT = 64 * 1024;
 
+/** Where Firebase's web SDK gets and renews its token, from pages and from its worker. */
+const FIREBASE_APIS = 'https://firebaseinstallations.googleapis.com https://fcmregistrations.googleapis.com';
+
 export interface AppOptions {
   readonly services: Services;
   readonly logger: Pick<Logger, 'warn' | 'error'>;
   /** Folder of the built front end. */
   readonly webRoot: string | undefined;
+  /** Whether pages use Firebase's web SDK. */
+  readonly firebase: boolean;
   /** Behind a proxy that sets X-Forwarded-For. */
   readonly trustProxy: boolean;
 }
@@ -25,6 +30,7 @@ export async function createApp({
   services,
   logger,
   webRoot,
+  firebase,
   trustProxy,
 }: AppOptions): Promise<FastifyInstance> {
   const app = fastify({
@@ -43,13 +49,13 @@ export async function createApp({
     errorResponseBuilder: (_request, { ttl }) =>
       new HttpError(429, `too many requests: try again in ${Math.ceil(ttl / 1000)} s`),
   });
+  const securityPolicy = contentSecurityPolicy(firebase);
   app.addHook('onSend', async (request, reply) => {
     reply.headers({
       'X-Content-Type-Options': 'nosniff',
       'X-Frame-Options': 'DENY',
       'Referrer-Policy': 'same-origin',
-      'Content-Security-Policy':
-        "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+      'Content-Security-Policy': securityPolicy,
     });
     if (request.url.startsWith('/api/')) reply.header('Cache-Control', 'no-store');
   });
@@ -73,6 +79,19 @@ export async function createApp({
   roomRoutes(app, services);
   await serveFrontEnd(app, webRoot);
   return app;
+}
+
+function contentSecurityPolicy(firebase: boolean): string {
+  return [
+    "default-src 'self'",
+    ...(firebase ? [`connect-src 'self' ${FIREBASE_APIS}`] : []),
+    "img-src 'self' data:",
+    "style-src 'self' 'unsafe-inline'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "frame-ancestors 'none'",
+    "form-action 'self'",
+  ].join('; ');
 }
 
 function clientErrorWords(error: FastifyError): string {

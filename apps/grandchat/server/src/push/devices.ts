@@ -28,17 +28,28 @@ export class Devices {
   /**
    * Registers the session's browser. Of what the browser says only the fields of the contract are passed on: no topics,
    * which would let it read any room's notifications, and no other user's device id.
+   *
+   * A device keeps its id when its token changes. When the browser has changed over between native Web Push and Firebase it
+   * becomes another device, and the old one is removed: a browser that is reached by both rings twice.
    * @throws HttpError 400 with Carillon's words, 503 when it cannot be reached
    */
   async register(session: Session, device: unknown): Promise<string> {
-    const { carillon, sessions } = this.#options;
+    const { db, carillon, sessions, outbox } = this.#options;
     const { id, fields } = readDevice(device);
     const user = String(session.user.id);
-    const known = id && (await this.#ownId(id, fields.token, user));
+    const known = id === undefined ? undefined : await this.#find(id);
+    const isSameRoad = known?.provider === fields.provider;
+    const isOwn = known?.user === user || (isSameRoad && known.token === addressOf(fields));
     const { id: registered } = await this.#call(() =>
-      carillon.call<{ id: string }>('device_register', { ...fields, user, ...(known && { id: known }) }),
+      carillon.call<{ id: string }>('device_register', {
+        ...fields,
+        user,
+        ...(isOwn && isSameRoad && { id }),
+      }),
     );
     await sessions.rememberDevice(session, registered);
+    if (id !== undefined && isOwn && !isSameRoad)
+      await db.transaction((tx) => outbox.removeDevice(tx, session.user.id, id));
     await this.#reconcileTopics(session.user.id);
     return registered;
   }
@@ -64,16 +75,11 @@ export class Devices {
     });
   }
 
-  /** The id if it is a device of this user, or of whoever now presents its very token; undefined otherwise. */
-  async #ownId(id: string, token: string, user: string): Promise<string | undefined> {
+  async #find(id: string): Promise<RegisteredDevice | undefined> {
     const { items } = await this.#call(() =>
-      this.#options.carillon.call<{ items: { user?: string; token: string }[] }>('device_list', {
-        filter: { ids: [id] },
-      }),
+      this.#options.carillon.call<{ items: RegisteredDevice[] }>('device_list', { filter: { ids: [id] } }),
     );
-    const [device] = items;
-    if (!device) return undefined;
-    return device.user === user || device.token === endpointOf(token) ? id : undefined;
+    return items[0];
   }
 
   /**
@@ -122,6 +128,13 @@ export class Devices {
   }
 }
 
+/** As Carillon's `device_list` gives it: members without a value are left out. */
+interface RegisteredDevice {
+  readonly provider: string;
+  readonly token: string;
+  readonly user?: string;
+}
+
 interface DeviceFields {
   readonly provider: string;
   readonly token: string;
@@ -168,8 +181,9 @@ function readMeta(meta: unknown): Record<string, string> {
   return typeof agent === 'string' ? { user_agent: agent.slice(0, 512) } : {};
 }
 
-/** For web push the registry's token is the endpoint inside the subscription. */
-function endpointOf(token: string): string {
+/** What the registry keeps as a device's token: for web push the endpoint inside the subscription. */
+function addressOf({ provider, token }: DeviceFields): string {
+  if (provider !== 'webpush') return token;
   try {
     const { endpoint } = JSON.parse(token) as { endpoint?: unknown };
     return typeof endpoint === 'string' ? endpoint : token;

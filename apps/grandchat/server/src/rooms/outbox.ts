@@ -1,15 +1,12 @@
 import type { Queryable } from 'carillon';
+import { type MessagePushOptions, messagePush } from '../push/message-push.ts';
 import type { MessageShape } from './shapes.ts';
 
 /** Channels in one outbox row: a room of any size becomes rows of a bounded one. */
 const CHANNELS_PER_ROW = 1_000;
-const PUSH_TEXT_LENGTH = 300;
-const PUSH_LIFETIME_S = 24 * 3600;
 
-export interface OutboxOptions {
+export interface OutboxOptions extends MessagePushOptions {
   readonly partitions: number;
-  /** Where people reach GrandChat; for links in notifications. */
-  readonly origin: string;
 }
 
 /**
@@ -58,35 +55,11 @@ export class Outbox {
   /** Rings everybody bound to the room but the author. */
   async ring(tx: Queryable, message: MessageShape, roomName: string): Promise<void> {
     const { id, user, room } = message;
-    const text = cut(message.content);
-    const tag = `room-${room.id}`;
     await this.#add(tx, room.id, 'send_push_notification', {
       // The same for every delivery of this row, so that a repeat rings nobody twice.
       uid: `message_${id}`,
       recipient: { filter: { topics: [roomTopic(room.id)], exclude: { users: [String(user.id)] } } },
-      notification: {
-        expire_at: Math.floor(Date.now() / 1000) + PUSH_LIFETIME_S,
-        webpush: {
-          headers: { TTL: String(PUSH_LIFETIME_S), Urgency: 'high', Topic: tag },
-          payload: {
-            web_push: 8030,
-            notification: {
-              title: roomName,
-              body: `${user.username}: ${text}`,
-              navigate: `${this.#options.origin}/rooms/${room.id}`,
-              tag,
-              data: {
-                type: 'message',
-                room_id: room.id,
-                room_name: roomName,
-                message_id: id,
-                author: user.username,
-                text,
-              },
-            },
-          },
-        },
-      },
+      notification: messagePush(message, roomName, this.#options),
     });
   }
 
@@ -121,11 +94,4 @@ export const ROOM_TOPIC_PREFIX = 'chat:messages:';
 
 export function roomTopic(roomId: number): string {
   return `${ROOM_TOPIC_PREFIX}${roomId}`;
-}
-
-/** The beginning of a text, for a notification: whole characters, no control characters. */
-export function cut(text: string): string {
-  const characters = [...text.replace(/\p{Cc}+/gu, ' ')];
-  if (characters.length <= PUSH_TEXT_LENGTH) return characters.join('');
-  return `${characters.slice(0, PUSH_TEXT_LENGTH - 1).join('')}…`;
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Database } from 'carillon';
-import { type GrandChat, type Limits, startGrandChat } from '../../src/index.ts';
+import { type Firebase, type GrandChat, type Limits, startGrandChat } from '../../src/index.ts';
 
 export const TOKEN_SECRET = 'a secret for tests';
 
@@ -114,7 +114,11 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-export async function startBench(db: Database, limits: Partial<Limits> = {}): Promise<Bench> {
+export async function startBench(
+  db: Database,
+  limits: Partial<Limits> = {},
+  firebase?: Firebase,
+): Promise<Bench> {
   const carillon = new CarillonRecorder();
   carillon.answers.set('device_list', { items: [] });
   carillon.answers.set('user_topic_list', { items: [] });
@@ -127,6 +131,7 @@ export async function startBench(db: Database, limits: Partial<Limits> = {}): Pr
     origin: 'https://chat.example',
     carillon: { url, apiKey: 'key', tokenSecret: TOKEN_SECRET },
     vapidPublicKey: 'the public key',
+    firebase,
     outboxPartitions: 4,
     limits: { signupsPerAddress: 10_000, loginsPerAddress: 10_000, messagesPerMinute: 10_000, ...limits },
     logger: { info() {}, warn() {}, error() {} },
