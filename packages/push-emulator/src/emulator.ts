@@ -1,7 +1,12 @@
 import { createServer } from 'node:http';
 import { createSecureServer } from 'node:http2';
+import type { Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { createAuthority, openAuthority, spkiHash } from './certificates/authority.ts';
+import { Devices } from './chromium/devices.ts';
+import { createChromium } from './chromium/service.ts';
+import { serveMessageSocket } from './chromium/socket.ts';
 import { handleControl } from './control.ts';
 import { Faults } from './faults.ts';
 import { type Request, type Response, writeAnswer } from './http.ts';
@@ -22,6 +27,8 @@ export interface EmulatorOptions {
   readonly port?: number;
   /** Of HTTPS, over HTTP/2 and HTTP/1.1. */
   readonly httpsPort?: number;
+  /** Of Chromium's message socket. */
+  readonly mcsPort?: number;
   /** 127.0.0.1 when absent. */
   readonly host?: string;
   /** A folder that keeps the certificate authority, so that who trusts it need not be told again; a new one each time when absent. */
@@ -32,7 +39,9 @@ export interface EmulatorOptions {
 
 export interface SubscriptionInfo {
   readonly service: ServiceName;
+  /** Chromium: where the emulator takes its pushes; the browser's page has seen the same token at a host of Google's. */
   readonly endpoint: string;
+  /** The browser, by the id that the service gave it. */
   readonly uaid: string;
   readonly channelId: string;
   readonly key?: string;
@@ -51,6 +60,8 @@ export interface PushEmulator {
   readonly httpsUrl: string;
   /** For Firefox's `dom.push.serverURL`. */
   readonly wsUrl: string;
+  /** For Chromium's `--gcm-mcs-endpoint`; see `chromiumArguments` for all that it takes. */
+  readonly mcsUrl: string;
   /** The certificate of the emulator's own authority, as PEM. */
   readonly ca: string;
   /** For Chromium's `--ignore-certificate-errors-spki-list`. */
@@ -72,7 +83,7 @@ export interface PushEmulator {
 
 /** Starts stand-ins for the push services: what browsers and phones' servers are told to talk to, and the remote control. */
 export async function startPushEmulator(options: EmulatorOptions = {}): Promise<PushEmulator> {
-  const { port = 0, httpsPort = 0, host = '127.0.0.1', dataDir, now = Date.now } = options;
+  const { port = 0, httpsPort = 0, mcsPort = 0, host = '127.0.0.1', dataDir, now = Date.now } = options;
   const closing = new AbortController();
   const journal = new Journal();
   const context: ServiceContext = { now };
@@ -83,13 +94,17 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const plain = await listen(plainServer, port, host, '--port');
   const secureServer = createSecureServer({ ...identity, allowHTTP1: true });
   const secure = await listen(secureServer, httpsPort, host, '--https-port');
+  const mcsServer = createTlsServer(identity);
+  const mcs = await listen(mcsServer, mcsPort, host, '--mcs-port');
   const url = `http://${plain.authority}`;
   const httpsUrl = `https://${secure.authority}`;
 
   const mailbox = new Mailbox({ journal, now });
   const mozillaRegistry = createMozillaRegistry(url, now);
+  const devices = new Devices(url, now);
   const services: Service[] = [
     createMozilla({ registry: mozillaRegistry, mailbox, origin: url, ...context }),
+    createChromium({ devices, mailbox, ...context }),
   ];
   const faults = new Faults((name, reason) =>
     services.some((service) => service.name === name && service.errorAnswer({ reason }) !== undefined),
@@ -99,6 +114,13 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   sockets.on('connection', (socket) =>
     serveConnection(socket, { registry: mozillaRegistry, mailbox, journal }),
   );
+
+  const messageSockets = new Set<Socket>();
+  mcsServer.on('secureConnection', (socket) => {
+    messageSockets.add(socket);
+    socket.once('close', () => messageSockets.delete(socket));
+    serveMessageSocket(socket, { devices, mailbox, now });
+  });
 
   const serve = createServe({ journal, faults, now, closing: closing.signal });
   const onRequest = async (request: Request, response: Response) => {
@@ -119,35 +141,40 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
 
   const disconnect = () => {
     for (const socket of sockets.clients) socket.terminate();
+    for (const socket of messageSockets) socket.destroy();
   };
+  const registries = { mozilla: mozillaRegistry, chromium: devices.registry } as const;
   const emulator: PushEmulator = {
     url,
     httpsUrl,
     wsUrl: `ws://${plain.authority}/`,
+    mcsUrl: `https://${mcs.authority}`,
     ca: authority.certificate,
     spkiHash: spkiHash(identity),
     faults,
     messages: () => journal.all(),
     forgetMessages: () => journal.clear(),
     subscriptions: () =>
-      mozillaRegistry.subscriptions().map(({ token: _, agent, pending: __, ...rest }) => ({
-        ...rest,
-        service: 'mozilla',
-        uaid: agent.id,
-        isOnline: agent.deliver !== undefined,
-      })),
+      Object.entries(registries).flatMap(([service, registry]) =>
+        registry.subscriptions().map(({ token: _, agent, pending: __, ...rest }) => ({
+          ...rest,
+          service: service as ServiceName,
+          uaid: agent.id,
+          isOnline: agent.deliver !== undefined,
+        })),
+      ),
     waitFor: (predicate, { timeoutMs = WAIT_MS } = {}) => journal.waitFor(predicate, timeoutMs),
     onChange: (listener) => journal.onChange(listener),
     disconnect,
     loseSubscriptions() {
-      mailbox.gone(mozillaRegistry.forgetAgents());
+      for (const registry of Object.values(registries)) mailbox.gone(registry.forgetAgents());
       disconnect();
     },
     async close() {
       closing.abort();
       disconnect();
       sockets.close();
-      await Promise.all([plain, secure].map((listener) => listener.close()));
+      await Promise.all([plain, secure, mcs].map((listener) => listener.close()));
     },
   };
   return emulator;

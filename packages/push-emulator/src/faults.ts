@@ -8,9 +8,12 @@ import { SERVICE_NAMES, type ServiceName } from './service.ts';
  * kinds disturb whatever comes.
  */
 export interface Fault {
-  /** Only this service; absent: the next push to any. OAuth and registrations are disturbed only by name. */
+  /**
+   * Only this service; absent: the next push to any. A service's calls that are no pushes (check-in, registration) are disturbed when
+   * `target` is their path; those of `oauth` and `firebase`, which have nothing else, also without.
+   */
   readonly service?: ServiceName;
-  /** Only pushes to this address (`PushRecord.target`). */
+  /** Only pushes to this address (`PushRecord.target`), or calls of this path. */
   readonly target?: string;
   /** Only pushes to this share of all addresses, 0 to 1: always the same ones. */
   readonly share?: number;
@@ -61,8 +64,8 @@ const MAX_FAULTS = 1000;
 export interface Occasion {
   readonly service: ServiceName;
   readonly kind: 'push' | 'call';
-  /** Of a push. */
-  readonly target?: string;
+  /** The address of a push, the path of a call. */
+  readonly target: string;
   /** Whether the service would answer with success. */
   readonly isAccepted: boolean;
 }
@@ -122,9 +125,11 @@ export class Faults {
 
 function fits(fault: Fault, { service, kind, target, isAccepted }: Occasion): boolean {
   if (fault.service === undefined ? kind === 'call' : fault.service !== service) return false;
+  const hasPushes = service !== 'oauth' && service !== 'firebase';
+  if (kind === 'call' && hasPushes && fault.target === undefined) return false;
   if (!isAccepted && (fault.kind === 'status' || fault.kind === 'error')) return false;
   if (fault.target !== undefined && fault.target !== target) return false;
-  return fault.share === undefined || (target !== undefined && shareOf(target) < fault.share);
+  return fault.share === undefined || shareOf(target) < fault.share;
 }
 
 /** A number from 0 up to 1 that belongs to an address for good, evenly spread. */

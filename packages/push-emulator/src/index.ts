@@ -1,3 +1,6 @@
+export { emulatorAgent } from './agent.ts';
+export { type ChromiumArgumentsOptions, chromiumArguments } from './browsers/chromium.ts';
+export { firefoxPreferences } from './browsers/firefox.ts';
 export {
   type EmulatorOptions,
   type PushEmulator,

@@ -8,6 +8,8 @@ import { Registry, type Subscription } from '../webpush/registry.ts';
 import { checkVapid, VapidError } from '../webpush/vapid.ts';
 
 const MAX_BODY_BYTES = 4096;
+/** 30 days. */
+const MAX_TTL_SECONDS = 30 * 24 * 60 * 60;
 const MORE_INFO = 'http://autopush.readthedocs.io/en/latest/http.html#error-codes';
 
 /** An answer other than 201, with Mozilla's `errno`. */
@@ -91,7 +93,7 @@ export function createMozilla({ registry, mailbox, origin, now }: MozillaOptions
     if (subscription.goneAt !== undefined) throw new Refusal(410, 106, 'No such subscription');
     if (!request.body) throw new Refusal(413, 104, 'Payload too large');
     try {
-      record.headers = readPushHeaders(request.headers, request.body.length);
+      record.headers = readPushHeaders(request.headers, request.body.length, MAX_TTL_SECONDS);
     } catch (error) {
       if (error instanceof HeaderError) throw new Refusal(400, error.errno, error.message);
       throw error;
@@ -106,7 +108,7 @@ export function createMozilla({ registry, mailbox, origin, now }: MozillaOptions
       throw new Refusal(401, 109, 'Missing VAPID public key');
     }
     try {
-      const vapid = checkVapid(authorization, [origin], now());
+      const vapid = checkVapid(authorization, (audience) => audience === origin, now());
       record.vapid = vapid.claims;
       if (key !== undefined && vapid.key !== key) throw new VapidError('VAPID public key mismatch');
     } catch (error) {

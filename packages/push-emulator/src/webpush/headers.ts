@@ -13,8 +13,6 @@ export interface PushHeaders {
 const URGENCIES = ['very-low', 'low', 'normal', 'high'] as const;
 export type Urgency = (typeof URGENCIES)[number];
 
-/** Mozilla cuts to 30 days without a word but in the answer's `TTL`. */
-const MAX_TTL_SECONDS = 30 * 24 * 60 * 60;
 const TOPIC = /^[0-9A-Za-z_-]+=*$/;
 const MAX_TOPIC_LENGTH = 32;
 
@@ -30,9 +28,14 @@ export class HeaderError extends Error {
 
 /**
  * @param bodyLength bytes
+ * @param maxTtl seconds; a longer TTL is cut to it without a word but in the answer's `TTL`
  * @throws HeaderError
  */
-export function readPushHeaders(headers: IncomingHttpHeaders, bodyLength: number): PushHeaders {
+export function readPushHeaders(
+  headers: IncomingHttpHeaders,
+  bodyLength: number,
+  maxTtl: number,
+): PushHeaders {
   const encoding = readEncoding(headers, bodyLength);
   const ttlText = single(headers.ttl);
   if (ttlText === undefined || !/^-?\d+$/.test(ttlText)) throw new HeaderError(111, 'Missing TTL value');
@@ -52,7 +55,7 @@ export function readPushHeaders(headers: IncomingHttpHeaders, bodyLength: number
     throw new HeaderError(null, `Urgency is ${JSON.stringify(urgency)}: ${URGENCIES.join(', ')} are allowed`);
   }
   return {
-    ttl: Math.min(ttl, MAX_TTL_SECONDS),
+    ttl: Math.min(ttl, maxTtl),
     urgency,
     ...(topic !== undefined && { topic }),
     ...(encoding && { encoding }),

@@ -45,7 +45,9 @@ export function createSendWebPush({ find, mailbox, journal, now }: SendWebPushOp
     if (!found || found.subscription.goneAt !== undefined) return 'gone';
     const text = JSON.stringify(payload);
     if (Buffer.byteLength(text) > MAX_PLAINTEXT_BYTES) {
-      throw new RangeError(`the web push is ${Buffer.byteLength(text)} bytes: up to ${MAX_PLAINTEXT_BYTES} fit`);
+      throw new RangeError(
+        `the web push is ${Buffer.byteLength(text)} bytes: up to ${MAX_PLAINTEXT_BYTES} fit`,
+      );
     }
     const record: PushRecord = {
       id: randomUUID(),
