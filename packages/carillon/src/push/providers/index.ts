@@ -1,7 +1,8 @@
 import type { ProviderConfigs, PushConfig } from '../../config/config.ts';
+import { apnsRules, createApnsProvider } from './apns/index.ts';
 import { createFcmProvider, fcmRules } from './fcm/index.ts';
+import { createHmsProvider, hmsRules } from './hms/index.ts';
 import { laneOf, type ProviderLane } from './lanes.ts';
-import { optionError } from './option-error.ts';
 import { PROVIDER_NAMES, type Provider, type ProviderName, type ProviderRules } from './provider.ts';
 import { createWebPushProvider, webPushRules } from './webpush/index.ts';
 
@@ -38,10 +39,12 @@ function rulesOf(setup: ProviderSetup): ProviderRules {
   switch (setup.provider) {
     case 'fcm':
       return fcmRules(setup.config);
+    case 'hms':
+      return hmsRules(setup.config);
+    case 'apns':
+      return apnsRules(setup.config);
     case 'webpush':
       return webPushRules(setup.config);
-    default:
-      throw optionError('enabled_providers', `has ${setup.provider}`);
   }
 }
 
@@ -51,9 +54,11 @@ export function createProvider(setup: ProviderSetup): Provider {
   switch (setup.provider) {
     case 'fcm':
       return createFcmProvider(setup.config, { section });
+    case 'hms':
+      return createHmsProvider(setup.config, { section });
+    case 'apns':
+      return createApnsProvider(setup.config, { section });
     case 'webpush':
       return createWebPushProvider(setup.config);
-    default:
-      throw optionError('enabled_providers', `has ${setup.provider}`);
   }
 }
