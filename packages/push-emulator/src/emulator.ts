@@ -3,12 +3,14 @@ import { createSecureServer } from 'node:http2';
 import type { Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { WebSocketServer } from 'ws';
+import { createApnsListener } from './apns/listener.ts';
 import { createAuthority, openAuthority, spkiHash } from './certificates/authority.ts';
 import { Devices } from './chromium/devices.ts';
 import { createChromium } from './chromium/service.ts';
 import { serveMessageSocket } from './chromium/socket.ts';
 import { handleControl } from './control.ts';
 import { Faults } from './faults.ts';
+import { FirebaseTokens } from './firebase/tokens.ts';
 import { type Request, type Response, writeAnswer } from './http.ts';
 import { Journal, type PushRecord } from './journal.ts';
 import { listen } from './listener.ts';
@@ -17,7 +19,9 @@ import { createMozilla, createMozillaRegistry } from './mozilla/service.ts';
 import { createServe } from './serve.ts';
 import type { Service, ServiceContext, ServiceName } from './service.ts';
 import { presentBadCertificates, TLS_HOSTS } from './tls.ts';
+import { createVendors, type VendorControls } from './vendors.ts';
 import { Mailbox } from './webpush/mailbox.ts';
+import { createSendWebPush } from './webpush/send.ts';
 
 const WAIT_MS = 10_000;
 const MAX_FRAME_BYTES = 64 * 1024;
@@ -29,10 +33,14 @@ export interface EmulatorOptions {
   readonly httpsPort?: number;
   /** Of Chromium's message socket. */
   readonly mcsPort?: number;
+  /** Of APNs: TLS and HTTP/2 alone. */
+  readonly apnsPort?: number;
   /** 127.0.0.1 when absent. */
   readonly host?: string;
   /** A folder that keeps the certificate authority, so that who trusts it need not be told again; a new one each time when absent. */
   readonly dataDir?: string;
+  /** Messages that a Google project may send in a minute before FCM answers 429; 600 000 when absent. */
+  readonly fcmQuotaPerMinute?: number;
   /** Milliseconds since the epoch; for tests of what takes days. */
   readonly now?: () => number;
 }
@@ -53,11 +61,13 @@ export interface SubscriptionInfo {
   readonly isOnline: boolean;
 }
 
-export interface PushEmulator {
+export interface PushEmulator extends VendorControls {
   /** Everything but APNs over plain HTTP/1.1, e.g. `http://127.0.0.1:8090`: the origin of Mozilla's endpoints. */
   readonly url: string;
   /** The same over TLS, HTTP/2 and HTTP/1.1, e.g. `https://127.0.0.1:8091`. */
   readonly httpsUrl: string;
+  /** APNs, e.g. `https://127.0.0.1:8092`. */
+  readonly apnsUrl: string;
   /** For Firefox's `dom.push.serverURL`. */
   readonly wsUrl: string;
   /** For Chromium's `--gcm-mcs-endpoint`; see `chromiumArguments` for all that it takes. */
@@ -83,7 +93,15 @@ export interface PushEmulator {
 
 /** Starts stand-ins for the push services: what browsers and phones' servers are told to talk to, and the remote control. */
 export async function startPushEmulator(options: EmulatorOptions = {}): Promise<PushEmulator> {
-  const { port = 0, httpsPort = 0, mcsPort = 0, host = '127.0.0.1', dataDir, now = Date.now } = options;
+  const {
+    port = 0,
+    httpsPort = 0,
+    mcsPort = 0,
+    apnsPort = 0,
+    host = '127.0.0.1',
+    dataDir,
+    now = Date.now,
+  } = options;
   const closing = new AbortController();
   const journal = new Journal();
   const context: ServiceContext = { now };
@@ -102,12 +120,25 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const mailbox = new Mailbox({ journal, now });
   const mozillaRegistry = createMozillaRegistry(url, now);
   const devices = new Devices(url, now);
+  const registries = { mozilla: mozillaRegistry, chromium: devices.registry } as const;
+  const firebaseTokens = new FirebaseTokens();
+  const sendWebPush = createSendWebPush({ find: findSubscription, mailbox, journal, now });
+  const vendors = createVendors({
+    url,
+    firebaseTokens,
+    sendWebPush,
+    ...(options.fcmQuotaPerMinute !== undefined && { fcmQuotaPerMinute: options.fcmQuotaPerMinute }),
+    ...context,
+  });
   const services: Service[] = [
+    ...vendors.services,
     createMozilla({ registry: mozillaRegistry, mailbox, origin: url, ...context }),
     createChromium({ devices, mailbox, ...context }),
   ];
   const faults = new Faults((name, reason) =>
-    services.some((service) => service.name === name && service.errorAnswer({ reason }) !== undefined),
+    [...services, vendors.apnsService].some(
+      (service) => service.name === name && service.errorAnswer({ reason }) !== undefined,
+    ),
   );
 
   const sockets = new WebSocketServer({ server: plainServer, maxPayload: MAX_FRAME_BYTES });
@@ -133,20 +164,39 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
       response.destroy();
     }
   };
+  const apnsIdentity = { ...identity, ca: authority.certificate };
+  const apnsServer = createApnsListener({
+    identity: apnsIdentity,
+    credentials: vendors.credentials,
+    connections: vendors.connections,
+    onRequest: (request, response) =>
+      void serve([vendors.apnsService], request, response).catch(() => response.destroy()),
+  });
+  const apns = await listen(apnsServer, apnsPort, host, '--apns-port');
+  presentBadCertificates(apnsServer, apnsIdentity, () => faults.takeHandshake(['apns']));
   plainServer.on('request', onRequest);
   secureServer.on('request', onRequest);
   presentBadCertificates(secureServer, identity, () =>
     faults.takeHandshake(services.map(({ name }) => name)),
   );
 
+  function findSubscription(endpoint: string) {
+    const token = endpoint.slice(endpoint.lastIndexOf('/') + 1);
+    for (const [service, registry] of Object.entries(registries)) {
+      const subscription = registry.find(token);
+      if (subscription) return { service: service as ServiceName, subscription };
+    }
+    return undefined;
+  }
   const disconnect = () => {
     for (const socket of sockets.clients) socket.terminate();
     for (const socket of messageSockets) socket.destroy();
   };
-  const registries = { mozilla: mozillaRegistry, chromium: devices.registry } as const;
   const emulator: PushEmulator = {
+    ...vendors.controls,
     url,
     httpsUrl,
+    apnsUrl: `https://${apns.authority}`,
     wsUrl: `ws://${plain.authority}/`,
     mcsUrl: `https://${mcs.authority}`,
     ca: authority.certificate,
@@ -174,7 +224,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
       closing.abort();
       disconnect();
       sockets.close();
-      await Promise.all([plain, secure, mcs].map((listener) => listener.close()));
+      await Promise.all([plain, secure, mcs, apns].map((listener) => listener.close()));
     },
   };
   return emulator;

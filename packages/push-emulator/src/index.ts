@@ -1,4 +1,6 @@
 export { emulatorAgent } from './agent.ts';
+export type { ApnsKey, ApnsKeyOptions } from './apns/credentials.ts';
+export type { DeviceOptions, Environment } from './apns/devices.ts';
 export { type ChromiumArgumentsOptions, chromiumArguments } from './browsers/chromium.ts';
 export { firefoxPreferences } from './browsers/firefox.ts';
 export {
@@ -9,6 +11,9 @@ export {
 } from './emulator.ts';
 export type { Fault, Faults } from './faults.ts';
 export type { PushRecord, PushState } from './journal.ts';
+export type { ServiceAccountOptions } from './oauth/google.ts';
+export type { HmsApp } from './oauth/huawei.ts';
 export type { ServiceName } from './service.ts';
+export type { ApnsControls, FcmControls, HmsControls, VendorControls } from './vendors.ts';
 export type { PushHeaders, Urgency } from './webpush/headers.ts';
 export type { VapidClaims } from './webpush/vapid.ts';

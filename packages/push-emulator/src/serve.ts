@@ -87,7 +87,7 @@ export function createServe({ journal, faults, now, closing }: ServeOptions) {
     const isSlowOnly = fault?.kind === 'delay' || fault?.kind === 'drip';
     if (fault && !isSlowOnly) {
       const isDelivered = fault.after === 'delivery' && isAccepted;
-      const instead = answerOf(service, fault);
+      const instead = answerOf(service, fault, serviceRequest);
       if (instead) {
         const reason = fault.reason ?? 'fault on request';
         settle({ status: instead.status, reason, ...(!isDelivered && { state: 'refused' }) });
@@ -122,15 +122,15 @@ export function createServe({ journal, faults, now, closing }: ServeOptions) {
     const isSlowOnly = fault === undefined || fault.kind === 'delay' || fault.kind === 'drip';
     const answer = isSlowOnly || fault.after === 'delivery' ? await route.answer(serviceRequest) : undefined;
     if (isSlowOnly) return writeAnswer(response, answer!, slowness(fault));
-    const instead = answerOf(service, fault);
+    const instead = answerOf(service, fault, serviceRequest);
     if (instead) return writeAnswer(response, instead);
     breakOff(fault, request, response);
   }
 
   /** What a `status` or `error` fault has the service answer; undefined for the other kinds. */
-  function answerOf(service: Service, fault: Fault): Answer | undefined {
+  function answerOf(service: Service, fault: Fault, request: ServiceRequest): Answer | undefined {
     if (fault.kind !== 'status' && fault.kind !== 'error') return undefined;
-    const answer = service.errorAnswer(fault) ?? { status: fault.status ?? 500 };
+    const answer = service.errorAnswer(fault, request) ?? { status: fault.status ?? 500 };
     const headers = Object.entries(answer.headers ?? {}).filter(
       ([name]) => name.toLowerCase() !== 'retry-after',
     );

@@ -65,8 +65,12 @@ export interface Service {
   /**
    * An error in the vendor's own form, for faults on request: by the vendor's word for it (`QUOTA_EXCEEDED`,
    * `BadDeviceToken`, `80300007`) or by HTTP status alone. Undefined when the vendor has no such word.
+   * @param request what is answered, where the answer repeats something of it
    */
-  errorAnswer(fault: { readonly reason?: string; readonly status?: number }): Answer | undefined;
+  errorAnswer(
+    fault: { readonly reason?: string; readonly status?: number },
+    request?: ServiceRequest,
+  ): Answer | undefined;
 }
 
 /** What every service is made of. */

@@ -24,7 +24,7 @@ interface Detail {
 let clock: number;
 let google: GoogleAccounts;
 let phones: Phones;
-let webApps: Map<string, WebApp>;
+let webApps: Map<string, WebApp | 'gone'>;
 let service: Service;
 let accessToken: string;
 let token: string;
@@ -42,7 +42,10 @@ beforeEach(() => {
 
 function start(quotaPerMinute?: number): void {
   const findWebApp = (address: string) => webApps.get(address);
-  const projectOf = (address: string) => phones.find(address)?.project.id ?? webApps.get(address)?.projectId;
+  const projectOf = (address: string) => {
+    const webApp = webApps.get(address);
+    return phones.find(address)?.project.id ?? (typeof webApp === 'object' ? webApp.projectId : undefined);
+  };
   const topics = new Topics({ google, projectOf });
   service = createFcmService({
     google,
@@ -356,7 +359,6 @@ suite('a web app with a token of the Firebase SDK', () => {
     webToken = createAddress().token;
     webApps.set(webToken, {
       projectId: PROJECT,
-      isRegistered: true,
       deliver: (push, cause) => got.push({ push, cause }),
     });
   });
@@ -389,17 +391,13 @@ suite('a web app with a token of the Firebase SDK', () => {
   test('gets data alone without a notification, for four weeks', async () => {
     await send({ token: webToken, data: { a: '1' }, webpush: { data: { b: '2' } } });
     const [{ push }] = got as [(typeof got)[0]];
-    assert.deepEqual(push.headers, { ttl: 2_419_200 });
+    assert.deepEqual(push.headers, { ttl: 2_419_200, urgency: 'normal' });
     assert.deepEqual(Object.keys(push.payload), ['from', 'fcmMessageId', 'priority', 'data']);
     assert.deepEqual(push.payload.data, { b: '2' });
   });
 
   test('is unregistered once its subscription has ended', async () => {
-    webApps.set(webToken, {
-      projectId: PROJECT,
-      isRegistered: false,
-      deliver: () => assert.fail('delivered'),
-    });
+    webApps.set(webToken, 'gone');
     const { answer, body } = await send({ token: webToken });
     assert.equal(answer.status, 404);
     assert.equal(body.error.details[0].errorCode, 'UNREGISTERED');

@@ -24,7 +24,7 @@ import { type FcmMessage, isTooLarge, SEND_REQUEST, targetsOf, violation } from 
 import { isWellFormed, type Phones } from './phones.ts';
 import { readProto } from './proto-json.ts';
 import type { Topics } from './topics.ts';
-import { type WebPush, webPushOf } from './web-payload.ts';
+import { fitsWebPush, type WebPush, webPushOf } from './web-payload.ts';
 
 const PATH = /^\/v1\/projects\/([^/]+)\/messages:send$/;
 const MAX_BODY_BYTES = 256 * 1024;
@@ -35,8 +35,6 @@ const MESSAGES_A_MINUTE = 600_000;
 /** A browser that has its token by the Firebase web SDK. */
 export interface WebApp {
   readonly projectId: string;
-  /** False once its subscription or its token has ended. */
-  readonly isRegistered: boolean;
   /** Posts the web push to the browser's push service. @param cause id of the record of the send */
   deliver(push: WebPush, cause: string): void;
 }
@@ -45,8 +43,8 @@ export interface FcmOptions extends ServiceContext {
   readonly google: GoogleAccounts;
   readonly phones: Phones;
   readonly topics: Topics;
-  /** A registration token or FID of a web app → that app. */
-  readonly findWebApp: (address: string) => WebApp | undefined;
+  /** A registration token or FID of a web app → that app; `gone` when it has ended. */
+  readonly findWebApp: (address: string) => WebApp | 'gone' | undefined;
   /** Messages that a project may send in a minute; over it, 429. */
   readonly quotaPerMinute?: number;
 }
@@ -82,9 +80,10 @@ export function createFcmService(options: FcmOptions): Service {
     if (isTooLarge(message)) return refuse(tooLarge());
     const audience = audienceOf(project, message);
     if ('error' in audience) return refuse(audience.error);
-    if (validateOnly) return { answer: success(project, 'fake_message_id') };
     const from = message.topic === undefined ? project.number : `/topics/${message.topic}`;
     const pushes = audience.webApps.map((app) => ({ app, push: webPushOf(message, from) }));
+    if (pushes.some(({ push }) => !fitsWebPush(push))) return refuse(tooLarge());
+    if (validateOnly) return { answer: success(project, 'fake_message_id') };
     const id = audience.isTopic ? String(randomInt(1e14)) : (pushes[0]?.push.id ?? messageId(now()));
     return {
       answer: success(project, id),
@@ -122,15 +121,19 @@ export function createFcmService(options: FcmOptions): Service {
     const address = message.token ?? message.fid;
     if (address === undefined) {
       return {
-        webApps: topics.members(project.id, message).flatMap((one) => findWebApp(one) ?? []),
+        webApps: topics
+          .members(project.id, message)
+          .map(findWebApp)
+          .filter((one) => typeof one === 'object'),
         isTopic: true,
       };
     }
     const phone = phones.find(address);
     const webApp = phone ? undefined : findWebApp(address);
     if (!phone && !webApp) return { error: isWellFormed(address) ? unregistered() : badToken() };
+    if (webApp === 'gone') return { error: unregistered() };
     if ((phone?.project.id ?? webApp?.projectId) !== project.id) return { error: senderIdMismatch() };
-    if (!(phone ?? webApp)?.isRegistered) return { error: unregistered() };
+    if (phone && !phone.isRegistered) return { error: unregistered() };
     return { webApps: webApp ? [webApp] : [], isTopic: false };
   }
 

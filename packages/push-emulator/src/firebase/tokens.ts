@@ -39,7 +39,8 @@ export class FirebaseTokens {
   set(address: string, registration: FirebaseRegistration): void {
     this.#registrations.set(address, registration);
     const [oldest] = this.#registrations.keys();
-    if (this.#registrations.size > MAX_REGISTRATIONS && oldest !== undefined) this.#registrations.delete(oldest);
+    if (this.#registrations.size > MAX_REGISTRATIONS && oldest !== undefined)
+      this.#registrations.delete(oldest);
   }
 
   /** From now on it is gone: deleted by the app, or its push service answered 404 or 410. Returns whether it was there. */
