@@ -18,7 +18,10 @@ export type NotifyListener = (payload: string | undefined) => void;
 export interface Database extends Queryable {
   /** `pglite` has one connection: a transaction there excludes everybody else, so never wait for them inside. */
   readonly kind: 'pglite' | 'postgres';
-  /** Runs `work` in one READ COMMITTED transaction; a throw rolls back. */
+  /**
+   * Runs `work` in one READ COMMITTED transaction; a throw rolls back. What PostgreSQL ends because of a deadlock is run
+   * again, so `work` must do nothing that is not rolled back with it.
+   */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** LISTEN on a channel, re-established after a lost connection. The returned function stops listening. */
   listen(channel: string, listener: NotifyListener): Promise<() => Promise<void>>;

@@ -56,14 +56,18 @@ class PostgresDatabase implements Database {
   }
 
   query<Row>(text: string, params?: readonly unknown[]): Promise<Row[]> {
-    return rowsOf<Row>(this.#pool, text, params);
+    return repeated(() => rowsOf<Row>(this.#pool, text, params));
   }
 
   async exec(sql: string): Promise<void> {
     await this.#pool.query(sql);
   }
 
-  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    return repeated(() => this.#transaction(work));
+  }
+
+  async #transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect().catch((error) => {
       throw asUnavailable(error);
     });
@@ -116,12 +120,35 @@ async function rowsOf<Row>(on: pg.Pool | pg.PoolClient, text: string, params?: r
   }
 }
 
-/** Classes of SQLSTATE: connection exceptions, resources at their end, operator's intervention (shutdown, start-up). */
-const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5])$/;
+const MAX_TURNS = 4;
+/** Deadlock, and what two transactions cannot both have done. */
+const LOST_RACES = new Set(['40P01', '40001']);
+
+/** PostgreSQL ends one of two that wait for each other, and rolls it back whole: it is run again. */
+async function repeated<T>(work: () => Promise<T>): Promise<T> {
+  for (let turn = 1; ; turn++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (turn === MAX_TURNS || !LOST_RACES.has((error as { code?: string }).code ?? '')) throw error;
+    }
+  }
+}
+
+/**
+ * Classes of SQLSTATE: connection exceptions, resources at their end, operator's intervention (shutdown, start-up), and a
+ * server that has become a replica.
+ */
+const UNAVAILABLE_STATES = /^(08...|53...|57P0[1-5]|25006)$/;
 const UNAVAILABLE_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
   'ENOTFOUND',
   'EAI_AGAIN',
   'ETIMEDOUT',

@@ -126,6 +126,34 @@ test('a transaction whose connection is cut rejects and the pool goes on', {
   }
 });
 
+test('two transactions that wait for each other both come to their end', {
+  skip: withoutPostgres,
+}, async () => {
+  const { db, drop } = await postgresDatabase();
+  await db.exec(
+    'CREATE TABLE pair (id int PRIMARY KEY, n int NOT NULL); INSERT INTO pair VALUES (1, 0), (2, 0)',
+  );
+  let holding = 0;
+  let letGo = () => {};
+  const bothHold = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const runs: number[] = [];
+  const add = (first: number, second: number) =>
+    db.transaction(async (tx) => {
+      runs.push(first);
+      await tx.query('UPDATE pair SET n = n + 1 WHERE id = $1', [first]);
+      holding += 1;
+      if (holding === 2) letGo();
+      await bothHold;
+      await tx.query('UPDATE pair SET n = n + 1 WHERE id = $1', [second]);
+    });
+  await Promise.all([add(1, 2), add(2, 1)]);
+  assert.deepEqual(await db.query('SELECT n FROM pair ORDER BY id'), [{ n: 2 }, { n: 2 }]);
+  assert.equal(runs.length, 3, 'one of them was run again');
+  await drop();
+});
+
 test('a data folder belongs to one process, and a killed one leaves it free with every row', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'carillon-lock-'));
   const open = JSON.stringify(new URL('../../src/storage/open.ts', import.meta.url).href);
