@@ -128,6 +128,7 @@ eachDatabase('the device registry', (open) => {
       [{ id: 'fcm-01ARZ3NDEKTSV4RRFFQ69G5FAV' }, /id: must be a device id of provider webpush/],
       [{ user: 'x'.repeat(256) }, /user: must be at most 255 characters, got 256/],
       [{ user: 'a\0b' }, /user: must not contain the character NUL/],
+      [{ user: 'a\ud800' }, /user: must be Unicode text, without halves of surrogate pairs/],
     ];
     for (const [change, message] of cases) {
       await assert.rejects(bench.call('device_register', { ...good, ...change }), badRequest(message));
@@ -222,6 +223,15 @@ eachDatabase('the device registry', (open) => {
     assert.equal(await bench.push.registry!.devices.removeInactive(30 * 86_400_000), 1);
     assert.equal(await device(old), undefined);
     assert.ok(await device(fresh));
+  });
+
+  test('however many devices were silent, all are swept away', async () => {
+    await database.db.exec(
+      `INSERT INTO carillon_devices (id, provider, token, platform, user_id, updated_at)
+       SELECT 'webpush-01ARZ3NDEKTSVX' || lpad(n::text, 12, '0'), 'webpush', 'https://x/silent-' || n, 'web', 'sal', now() - interval '31 days'
+       FROM generate_series(1, 10001) AS n`,
+    );
+    assert.equal(await bench.push.registry!.devices.removeInactive(30 * 86_400_000), 10_001);
   });
 
   test('pages by cursor are whole and without repeats, and the total counts the filter', async () => {

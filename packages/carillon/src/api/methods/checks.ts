@@ -14,6 +14,8 @@ export function requireText(value: string | undefined, field: string, max = MAX_
 export function checkText(value: string, field: string, max = MAX_NAME_LENGTH): string {
   if (value.length > max) throw badRequest(field, `must be at most ${max} characters, got ${value.length}`);
   if (value.includes('\0')) throw badRequest(field, 'must not contain the character NUL');
+  if (!value.isWellFormed())
+    throw badRequest(field, 'must be Unicode text, without halves of surrogate pairs');
   return value;
 }
 

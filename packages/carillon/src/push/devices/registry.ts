@@ -8,6 +8,8 @@ import { newDeviceId, providerOfDeviceId } from './device-id.ts';
 import { changeDeviceTopics, lockUserTopics, type TopicOp } from './topic-changes.ts';
 
 const UNIQUE_VIOLATION = '23505';
+/** Devices removed by one statement of the sweep: its locks and its memory do not grow with what it finds. */
+const SWEEP_SIZE = 5_000;
 
 /** What `device_register` declares: the whole state of a device. Absent members are empty. */
 export interface DeviceState {
@@ -159,11 +161,20 @@ export class DeviceRegistry {
 
   /** Removes devices that have neither registered nor been updated for so long; gives back how many. */
   async removeInactive(intervalMs: number): Promise<number> {
-    const rows = await this.#db.query(
-      `DELETE FROM carillon_devices WHERE updated_at < now() - $1::float8 * interval '1 millisecond' RETURNING id`,
-      [intervalMs],
-    );
-    return rows.length;
+    for (let removed = 0; ; ) {
+      const [row] = await this.#db.query<{ n: number }>(
+        `WITH gone AS (
+           DELETE FROM carillon_devices WHERE id = ANY(ARRAY(
+             SELECT id FROM carillon_devices WHERE updated_at < now() - $1::float8 * interval '1 millisecond'
+             ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED
+           )) AND updated_at < now() - $1::float8 * interval '1 millisecond' RETURNING id
+         ) SELECT count(*) AS n FROM gone`,
+        [intervalMs, SWEEP_SIZE],
+      );
+      const n = row?.n ?? 0;
+      removed += n;
+      if (n < SWEEP_SIZE) return removed;
+    }
   }
 
   /** Changes what is given and leaves the rest; no match is no error. Topics of a changed user are not re-synced. */
