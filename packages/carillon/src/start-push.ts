@@ -55,6 +55,8 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
     onSettled: metrics.countSettled,
     onJob: metrics.observeJob,
     onScheduled: metrics.countScheduled,
+    onDropped: metrics.countDropped,
+    onReport: metrics.countReport,
   });
   closers.push(() => push.close(shutdown.timeout));
   metrics.observePush({

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { observePush, type PushObservations } from './push.ts';
 
 /** What real time can say of itself at any moment. */
@@ -21,6 +21,8 @@ export interface Metrics {
     settled: { readonly retried: number; readonly dead: readonly { readonly code: string }[] },
   ): void;
   countScheduled(recipientType: string): void;
+  countDropped(lane: string, recipientType: string, reason: string, count: number): void;
+  countReport(provider: string, status: string): void;
   observeJob(lane: string, recipientType: string, seconds: number): void;
   consumerCounters(name: string): { processed(count: number): void; failed(): void };
   observeRealtime(stats: () => RealtimeStats): void;
@@ -71,6 +73,27 @@ export function createMetrics(): Metrics {
     labelNames: ['recipient_type'],
     registers,
   });
+  const dropped = new Counter({
+    name: 'carillon_push_dropped_count',
+    help: 'Recipients left out by a limit, an expiry or a cancellation; provider fanout counts pushes whose recipients were not looked for',
+    labelNames: ['provider', 'recipient_type', 'reason'],
+    registers,
+  });
+  const reports = new Counter({
+    name: 'carillon_push_status_report_count',
+    help: 'What apps reported by update_push_status',
+    labelNames: ['provider', 'status'],
+    registers,
+  });
+  const jobSummary = new Summary({
+    name: 'centrifugo_push_job_duration_seconds',
+    help: 'Duration of jobs of the push queue; deprecated: use the histogram',
+    labelNames: ['provider', 'recipient_type'],
+    percentiles: [0.5, 0.9, 0.99],
+    maxAgeSeconds: 600,
+    ageBuckets: 5,
+    registers,
+  });
   const jobs = new Histogram({
     name: 'centrifugo_push_job_duration_seconds_histogram',
     help: 'Duration of jobs of the push queue; provider is the lane, fanout for finding recipients',
@@ -110,8 +133,14 @@ export function createMetrics(): Metrics {
       for (const { code } of dead) deadLetters.inc({ provider, err_code: code });
     },
     countScheduled: (recipientType) => scheduled.inc({ recipient_type: recipientType }),
-    observeJob: (lane, recipientType, seconds) =>
-      jobs.observe({ provider: lane, recipient_type: recipientType }, seconds),
+    countDropped: (lane, recipientType, reason, count) =>
+      dropped.inc({ provider: lane, recipient_type: recipientType, reason }, count),
+    countReport: (provider, status) => reports.inc({ provider, status }),
+    observeJob(lane, recipientType, seconds) {
+      const labels = { provider: lane, recipient_type: recipientType };
+      jobs.observe(labels, seconds);
+      jobSummary.observe(labels, seconds);
+    },
     consumerCounters(name) {
       const labels = { consumer_name: name };
       processed.inc(labels, 0);

@@ -5,6 +5,7 @@ const SHARED_MS = 100;
 
 interface LaneDepth {
   readonly ready: number;
+  readonly leased: number;
   readonly delayed: number;
   readonly lagMs: number;
 }
@@ -37,8 +38,8 @@ export function observePush(register: Registry, { queue, depth, inFlight, sender
     });
   laneGauge(
     'centrifugo_push_queue_consuming_lag',
-    'Jobs of the push queue whose time has come: waiting, or under way',
-    (lane) => lane.ready,
+    'Jobs of the push queue whose time has come and that no worker has yet',
+    (lane) => Math.max(0, lane.ready - lane.leased),
   );
   laneGauge(
     'carillon_push_queue_delayed_jobs',

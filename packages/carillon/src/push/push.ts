@@ -7,8 +7,9 @@ import { appOf, type ProviderLane, providerOf } from './providers/lanes.ts';
 import type { ProviderRules } from './providers/provider.ts';
 import type { LaneDepth, PushQueue } from './queue/queue.ts';
 import { Pushes } from './send/pushes.ts';
-import { PushReports } from './status/reports.ts';
+import { type OnReport, PushReports } from './status/reports.ts';
 import { Statuses } from './status/statuses.ts';
+import type { OnDropped } from './worker/fanout.ts';
 import { purgeReservations } from './worker/limiter.ts';
 import type { OnOutcome } from './worker/send-batch.ts';
 import type { SenderPool } from './worker/senders.ts';
@@ -34,6 +35,8 @@ export interface PushOptions {
   readonly onSettled?: (lane: ProviderLane, settled: Settled) => void;
   readonly onJob?: (lane: string, recipientType: string, seconds: number) => void;
   readonly onScheduled?: (recipientType: string) => void;
+  readonly onDropped?: OnDropped;
+  readonly onReport?: OnReport;
 }
 
 /** What needs the devices' database. */
@@ -85,10 +88,11 @@ export function openPush(options: PushOptions): Push {
     renewMs: leaseMs / 3,
     onOutcome: options.onOutcome ?? (() => {}),
     onSettled: options.onSettled ?? (() => {}),
+    onDropped: options.onDropped ?? (() => {}),
     onJob: options.onJob ?? (() => {}),
   });
   const registry = db && { devices: new DeviceRegistry(db, rules), topics: new Topics(db) };
-  const reports = new PushReports(queue, statuses);
+  const reports = new PushReports(queue, statuses, options.onReport);
   const sweep = async () => {
     try {
       await queue.purge();
@@ -97,6 +101,15 @@ export function openPush(options: PushOptions): Push {
       const interval = config.max_inactive_device_interval;
       const removed = registry && interval > 0 ? await registry.devices.removeInactive(interval) : 0;
       if (removed > 0) logger.info({ removed }, 'push: inactive devices removed');
+      const stranded = [...(await queue.depth()).keys()].filter(
+        (lane) => lane !== 'fanout' && !rules.has(lane as ProviderLane),
+      );
+      if (stranded.length > 0) {
+        logger.warn(
+          { lanes: stranded },
+          'push: jobs wait for a provider or app that is not configured here; they are kept for workers that have it, or until cancel_push',
+        );
+      }
     } catch (error) {
       logger.error({ err: error }, 'push: the hourly sweep failed; the next one tries again');
     }

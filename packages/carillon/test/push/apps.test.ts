@@ -50,6 +50,19 @@ eachPush('apps with credentials of their own', (open) => {
     assert.deepEqual(bench.senders.lanes, ['webpush']);
   });
 
+  test('a push that an older server accepted reaches the default app’s devices alone', async () => {
+    await bench.register('old-home', 'old');
+    await bench.register('old-shop', 'old', { app: 'shop' });
+    const uid = await bench.ring({ users: ['old'] }, { send_at: Math.floor(Date.now() / 1000) + 3_600 });
+    const stored = await bench.push.queue.load(uid);
+    await bench.push.cancel(uid);
+    if (!stored) throw new Error('the push is not known');
+    const { app: _app, ...before } = { ...stored.push, uid: 'older', sendAt: 0, filter: { users: ['old'] } };
+    await bench.push.queue.accept(before, [{ lane: 'fanout', uid: 'older', payload: { cursor: '' } }]);
+    await bench.untilIdle();
+    assert.deepEqual(bench.senders.rung, ['old-home']);
+  });
+
   test('raw tokens go out with the credentials of the app that is named', async () => {
     await bench.call('send_push_notification', {
       app: 'shop',

@@ -68,7 +68,7 @@ eachQueue('the push queue', (openPlace) => {
 
   test('a push is read as it was stored, whatever characters it has', async () => {
     await queue.accept(push(uid), [send(uid, ['d1'])]);
-    assert.deepEqual(await other.load(uid), { push: push(uid), cancelled: false });
+    assert.deepEqual(await other.load(uid), { push: push(uid), cancelled: false, expired: false });
     assert.equal(await queue.load('unheard-of'), undefined);
   });
 
@@ -123,7 +123,8 @@ eachQueue('the push queue', (openPlace) => {
     await queue.markSettled(job as Job, [3]);
     const started = performance.now();
     const [again] = await takeWhenReady(other, 1);
-    assert.ok(performance.now() - started < 5 * LEASE_MS);
+    // A Redis that has started a moment ago gives its workers time to renew.
+    assert.ok(performance.now() - started < 2_000);
     assert.equal(again?.id, job?.id);
     assert.deepEqual(again?.settled, [0, 2, 3]);
     assert.equal(again?.attempt, 1);
@@ -180,6 +181,25 @@ eachQueue('the push queue', (openPlace) => {
       assert.equal(mine.cancelled, false);
       await queue.finish(mine);
     }
+  });
+
+  test('who goes on with a push that was cancelled meanwhile is told', async () => {
+    await queue.accept(push(uid), [{ lane: 'fanout', uid, payload: { cursor: '' } }]);
+    const [job] = (await queue.take('fanout', 1)) as [Job];
+    assert.equal(await queue.advance(job, 'device-1', [send(uid, ['a'])]), false);
+    await other.cancel(uid);
+    assert.equal(await queue.advance(job, 'device-2', [send(uid, ['b'])]), true);
+    const own = await queue.finish(job, { next: [send(uid, ['c'])], lease: true });
+    const taken = await other.take('webpush', 5);
+    assert.equal(own.length + taken.length, 2, 'the first of the three was taken back');
+    assert.ok([...own, ...taken].every(({ cancelled }) => cancelled));
+  });
+
+  test('a job that ends because its push’s time is over leaves a mark', async () => {
+    await queue.accept(push(uid), [send(uid, ['a'])]);
+    const [job] = (await take(queue)) as [Job];
+    await queue.finish(job, { expired: true });
+    assert.equal((await other.load(uid))?.expired, true);
   });
 
   test('a delayed job comes when it is due, and not before', async () => {
@@ -271,6 +291,7 @@ eachQueue('the push queue', (openPlace) => {
     await new Promise((resolve) => setTimeout(resolve, 30));
     const depth = (await queue.depth()).get('hms');
     assert.equal(depth?.ready, 2, 'the leased one included');
+    assert.equal(depth?.leased, 1);
     assert.equal(depth?.delayed, 1);
     assert.ok((depth?.lagMs ?? 0) >= 20);
     for (const one of [job, ...(await queue.take('hms', 5))]) await queue.finish(one);

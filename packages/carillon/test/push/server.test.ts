@@ -40,7 +40,19 @@ test('metrics carry a push through queue, senders and outcome under Centrifugoâ€
     notification: { webpush: { payload: {} } },
     send_at: Math.floor(Date.now() / 1000) + 600,
   });
-  const text = await (await fetch(`${server.carillon.url}/metrics`)).text();
+  await server.call('send_push_notification', {
+    recipient: { filter: { users: ['meg'] } },
+    notification: { webpush: { payload: {} }, expire_at: 1 },
+  });
+  const [device] = await db.query<{ id: string }>('SELECT id FROM carillon_devices');
+  await server.call('update_push_status', {
+    analytics_uid: String(result?.uid),
+    device_id: device?.id,
+    status: 'delivered',
+  });
+  const metrics = async () => (await fetch(`${server.carillon.url}/metrics`)).text();
+  let text = await metrics();
+  while (!text.includes('reason="expired"')) text = await metrics();
   const line = (start: string) => text.split('\n').find((one) => one.startsWith(start)) ?? `no ${start}`;
   assert.match(
     line('centrifugo_push_notification_count{'),
@@ -50,7 +62,16 @@ test('metrics carry a push through queue, senders and outcome under Centrifugoâ€
   assert.match(line('carillon_push_queue_delayed_jobs{'), /provider="fanout",queue="postgresql"} 1$/);
   assert.match(line('centrifugo_push_queue_consuming_lag{'), /provider="fanout",queue="postgresql"} 0$/);
   assert.match(line('centrifugo_push_consuming_inflight_jobs{'), / 0$/);
-  assert.match(line('centrifugo_push_job_duration_seconds_histogram_count{'), / 1$/);
+  assert.match(line('centrifugo_push_job_duration_seconds_histogram_count{provider="webpush"'), / 1$/);
+  assert.match(
+    line('centrifugo_push_job_duration_seconds_count{provider="webpush"'),
+    /recipient_type="filter"} 1$/,
+  );
+  assert.match(
+    line('carillon_push_dropped_count{'),
+    /provider="fanout",recipient_type="filter",reason="expired"} 1$/,
+  );
+  assert.match(line('carillon_push_status_report_count{'), /provider="webpush",status="delivered"} 1$/);
   assert.match(line('carillon_push_sender_utilization{thread="0"}'), / [\d.e-]+$/);
   await server.close();
   await drop();

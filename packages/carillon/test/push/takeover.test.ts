@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { UnavailableError } from '../../src/errors.ts';
 import { memoryDatabase, postgresDatabase, withoutPostgres } from '../support/database.ts';
 import { openPushBench } from '../support/push.ts';
 
@@ -84,6 +85,21 @@ test('a worker that is stopped finishes what it sends, and gives back what it ca
   await bench.push.close(20);
   const jobs = await db.query('SELECT locked_by, ready_at <= now() AS ready FROM carillon_push_jobs');
   assert.deepEqual(jobs, [{ locked_by: null, ready: true }]);
+  await bench.close();
+  await drop();
+});
+
+test('a worker stops, too, when nothing can be given back: what it had runs out', async () => {
+  const { db, drop } = await memoryDatabase();
+  const bench = await openPushBench(db);
+  bench.senders.answer = () => new Promise(() => {});
+  await bench.register('stuck', 'sid');
+  await bench.ring({ users: ['sid'] });
+  await bench.senders.untilRung(1);
+  bench.push.queue.giveBack = async () => {
+    throw new UnavailableError('PostgreSQL', new Error('gone'));
+  };
+  await bench.push.close(20);
   await bench.close();
   await drop();
 });

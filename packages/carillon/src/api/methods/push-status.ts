@@ -26,7 +26,7 @@ export function statusMethods(push: Push | undefined): Method[] {
         const provider = providerOfDeviceId(deviceId);
         if (!provider) throw badRequest('device_id', 'must be a device id as device_register gave it');
         const messageId = checkText(request.msg_id ?? '', 'msg_id', 1024);
-        await reports.statuses?.report(analyticsUid, deviceId, provider, status, messageId);
+        await reports.report(analyticsUid, deviceId, provider, status, messageId);
         return {};
       },
     }),

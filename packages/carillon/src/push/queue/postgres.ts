@@ -8,6 +8,7 @@ import {
   type Lane,
   type LaneDepth,
   LeaseLostError,
+  type LoadedPush,
   type NewJob,
   type PushQueue,
   UID_RETENTION_HOURS,
@@ -74,9 +75,9 @@ export class PostgresQueue implements PushQueue {
     return row?.accepted === 1;
   }
 
-  async load(uid: string): Promise<{ push: StoredPush; cancelled: boolean } | undefined> {
-    const [row] = await this.#db.query<{ push: StoredPush; cancelled: boolean }>(
-      `SELECT record AS push, cancelled FROM ${this.#pushes} WHERE uid = $1`,
+  async load(uid: string): Promise<LoadedPush | undefined> {
+    const [row] = await this.#db.query<LoadedPush>(
+      `SELECT record AS push, cancelled, expired FROM ${this.#pushes} WHERE uid = $1`,
       [uid],
     );
     return row;
@@ -110,11 +111,11 @@ export class PostgresQueue implements PushQueue {
   async take(lane: Lane, limit: number): Promise<Job[]> {
     const jobs = await this.#db.query<Job>(
       `UPDATE ${this.#jobs} j SET locked_by = $3, ready_at = clock_timestamp() + $4::interval
-       WHERE id IN (
-         SELECT id FROM ${this.#jobs} WHERE lane = $1 AND ready_at <= clock_timestamp()
+       WHERE id = ANY(ARRAY(
+         SELECT id FROM ${this.#jobs} WHERE lane = $1 AND ready_at <= clock_timestamp()${this.#takeOverCondition()}
          ORDER BY ready_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
-       ) RETURNING ${JOB_FIELDS},
-         coalesce((SELECT p.cancelled FROM ${this.#pushes} p WHERE p.uid = j.uid), false) AS cancelled`,
+       )) RETURNING ${JOB_FIELDS},
+         ${this.#isCancelled('j.uid')} AS cancelled`,
       [lane, limit, this.#workerId, this.#lease],
     );
     return jobs.sort((a, b) => Number(a.id) - Number(b.id));
@@ -135,18 +136,22 @@ export class PostgresQueue implements PushQueue {
     );
   }
 
-  async advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<void> {
-    const [row] = await this.#db.query<{ moved: number }>(
+  async advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<boolean> {
+    const [row] = await this.#db.query<{ moved: number; cancelled: boolean }>(
       `WITH moved AS (
          UPDATE ${this.#jobs} SET payload = $3::json WHERE id = $1::bigint AND locked_by = $2 RETURNING id
        ), added AS (${this.#insertJobs('$4', 'EXISTS (SELECT FROM moved)', 'false', "''", "''")})
-       SELECT (SELECT count(*) FROM moved) AS moved, ${this.#notify()}`,
-      [job.id, this.#workerId, JSON.stringify({ cursor }), jobRows(jobs)],
+       SELECT (SELECT count(*) FROM moved) AS moved, ${this.#notify()}, ${this.#isCancelled('$5')} AS cancelled`,
+      [job.id, this.#workerId, JSON.stringify({ cursor }), jobRows(jobs), job.uid],
     );
     if (row?.moved !== 1) throw new LeaseLostError(job);
+    return row.cancelled;
   }
 
-  async finish(job: Job, { next = [], dead = [], lease = false }: Ending = {}): Promise<Job[]> {
+  async finish(
+    job: Job,
+    { next = [], dead = [], lease = false, expired = false }: Ending = {},
+  ): Promise<Job[]> {
     const [row] = await this.#db.query<{ ended: number; jobs: Job[] | null }>(
       `WITH ended AS (
          DELETE FROM ${this.#jobs} WHERE id = $1::bigint AND locked_by = $2 RETURNING uid, attempt
@@ -155,10 +160,12 @@ export class PostgresQueue implements PushQueue {
          INSERT INTO ${this.#deadLetters} (uid, provider, device_id, code, reason, attempts)
          SELECT ended.uid, x.provider, x.recipient, x.code, x.reason, ended.attempt
          FROM ended CROSS JOIN jsonb_to_recordset($6::jsonb) AS x(provider text, recipient text, code text, reason text)
+       ), marked AS (
+         UPDATE ${this.#pushes} p SET expired = true FROM ended WHERE $7::boolean AND p.uid = ended.uid AND NOT p.expired
        )
        SELECT (SELECT count(*) FROM ended) AS ended, ${this.#notify()},
               (SELECT jsonb_agg(to_jsonb(added)) FROM added WHERE $4::boolean) AS jobs`,
-      [job.id, this.#workerId, jobRows(next), lease, this.#lease, JSON.stringify(dead)],
+      [job.id, this.#workerId, jobRows(next), lease, this.#lease, JSON.stringify(dead), expired],
     );
     if (row?.ended !== 1) throw new LeaseLostError(job);
     return row.jobs ?? [];
@@ -186,6 +193,7 @@ export class PostgresQueue implements PushQueue {
   async depth(): Promise<ReadonlyMap<string, LaneDepth>> {
     const rows = await this.#db.query<{ lane: string } & LaneDepth>(
       `SELECT lane, count(*) FILTER (WHERE locked_by IS NOT NULL OR ready_at <= now()) AS ready,
+              count(*) FILTER (WHERE locked_by IS NOT NULL) AS leased,
               count(*) FILTER (WHERE locked_by IS NULL AND ready_at > now()) AS delayed,
               coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE ready_at <= now())) * 1000, 0)::float8 AS "lagMs"
        FROM ${this.#jobs} GROUP BY lane`,
@@ -215,14 +223,28 @@ export class PostgresQueue implements PushQueue {
     await this.#onClose?.();
   }
 
+  /**
+   * After PostgreSQL was away, workers have half a lease to renew theirs, which ran out meanwhile: those who are alive
+   * keep their jobs, and with them what they have sent.
+   */
+  #takeOverCondition(): string {
+    return this.#db.kind === 'postgres'
+      ? ` AND (locked_by IS NULL OR pg_postmaster_start_time() < clock_timestamp() - '${this.#lease}'::interval / 2)`
+      : '';
+  }
+
+  #isCancelled(uid: string): string {
+    return `coalesce((SELECT p.cancelled FROM ${this.#pushes} p WHERE p.uid = ${uid}), false)`;
+  }
+
   #insertJobs(rows: string, condition: string, lease: string, length: string, holder: string): string {
     const leased = lease !== 'false';
-    return `INSERT INTO ${this.#jobs} (lane, uid, payload, attempt, ready_at, locked_by)
+    return `INSERT INTO ${this.#jobs} AS j (lane, uid, payload, attempt, ready_at, locked_by)
        SELECT lane, uid, payload, attempt,
               clock_timestamp() + ${leased ? `CASE WHEN ${lease} THEN ${length}::interval ELSE delay * interval '1 millisecond' END` : `delay * interval '1 millisecond'`},
               ${leased ? `CASE WHEN ${lease} THEN ${holder} END` : 'NULL'}
        FROM json_to_recordset(${rows}::json) AS x(${JOB_COLUMNS}) WHERE ${condition}
-       RETURNING ${JOB_FIELDS}, false AS cancelled, locked_by IS NULL AS free`;
+       RETURNING ${JOB_FIELDS}, ${this.#isCancelled('j.uid')} AS cancelled, locked_by IS NULL AS free`;
   }
 
   /** Wakes workers, when the statement commits, for lanes that got jobs which nobody has. */

@@ -63,10 +63,20 @@ export interface BuriedLetter extends DeadLetter {
   readonly attempts: number;
 }
 
+/** A push, and what has been decided of it since it was accepted. */
+export interface LoadedPush {
+  readonly push: StoredPush;
+  readonly cancelled: boolean;
+  /** Whether a job of it ended because its time was over. */
+  readonly expired: boolean;
+}
+
 /** What follows from a job that ends. */
 export interface Ending {
   readonly next?: readonly NewJob[];
   readonly dead?: readonly DeadLetter[];
+  /** The job ends because the push's time is over: that is noted on the push. */
+  readonly expired?: boolean;
   /** The jobs that follow start as leased to this worker, which runs them at once; an engine may decline, and add them as any. */
   readonly lease?: boolean;
 }
@@ -75,6 +85,8 @@ export interface Ending {
 export interface LaneDepth {
   /** Jobs whose time has come, leased ones included. */
   readonly ready: number;
+  /** Those of them that a worker has. */
+  readonly leased: number;
   readonly delayed: number;
   /** How long the oldest ready job waits, in milliseconds. */
   readonly lagMs: number;
@@ -107,7 +119,7 @@ export interface PushQueue {
    */
   accept(push: StoredPush, jobs: readonly NewJob[]): Promise<boolean>;
   /** Undefined when it is unknown or forgotten. */
-  load(uid: string): Promise<{ readonly push: StoredPush; readonly cancelled: boolean } | undefined>;
+  load(uid: string): Promise<LoadedPush | undefined>;
   /** Marks a push as cancelled and removes those of its jobs that nobody has; gives back these. */
   cancel(uid: string): Promise<readonly Job[]>;
   /** Jobs left of a push, delayed and leased ones included. */
@@ -120,8 +132,12 @@ export interface PushQueue {
   renew(ids: readonly string[]): Promise<void>;
   /** Notes indexes of a send job as accepted. */
   markSettled(job: Job, indexes: readonly number[]): Promise<void>;
-  /** Moves a fan-out's cursor and adds the jobs of the page before it. @throws LeaseLostError */
-  advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<void>;
+  /**
+   * Moves a fan-out's cursor and adds the jobs of the page before it.
+   * @returns whether the push has been cancelled meanwhile
+   * @throws LeaseLostError
+   */
+  advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<boolean>;
   /** Ends a job. @returns the jobs that follow, when they are leased @throws LeaseLostError */
   finish(job: Job, ending?: Ending): Promise<Job[]>;
   /** Makes leased jobs ready again, for a worker that stops. */

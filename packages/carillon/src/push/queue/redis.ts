@@ -8,6 +8,7 @@ import {
   type Lane,
   type LaneDepth,
   LeaseLostError,
+  type LoadedPush,
   type NewJob,
   type PushQueue,
   QueueFullError,
@@ -69,10 +70,14 @@ class RedisQueue implements PushQueue {
     return reply === 1;
   }
 
-  async load(uid: string): Promise<{ push: StoredPush; cancelled: boolean } | undefined> {
-    const [record, cancelled] = (await this.#redis.run(SCRIPTS.load, [uid])) as (string | null)[];
+  async load(uid: string): Promise<LoadedPush | undefined> {
+    const [record, cancelled, expired] = (await this.#redis.run(SCRIPTS.load, [uid])) as (string | null)[];
     if (!record) return undefined;
-    return { push: JSON.parse(record) as StoredPush, cancelled: cancelled === '1' };
+    return {
+      push: JSON.parse(record) as StoredPush,
+      cancelled: cancelled === '1',
+      expired: expired === '1',
+    };
   }
 
   async cancel(uid: string): Promise<readonly Job[]> {
@@ -101,14 +106,16 @@ class RedisQueue implements PushQueue {
     await this.#redis.run(SCRIPTS.markSettled, [this.#consumer, job.id, indexes.join(',')]);
   }
 
-  async advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<void> {
+  async advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<boolean> {
     const args = [this.#consumer, job.id, JSON.stringify({ cursor }), jobRows(jobs)];
-    if ((await this.#redis.run(SCRIPTS.advance, args)) !== 1) throw new LeaseLostError(job);
+    const reply = await this.#redis.run(SCRIPTS.advance, args);
+    if (reply === 0) throw new LeaseLostError(job);
+    return reply === 2;
   }
 
   /** Leases none of the jobs that follow: a stream hands out its entries in order only. */
-  async finish(job: Job, { next = [], dead = [] }: Ending = {}): Promise<Job[]> {
-    const args = [this.#consumer, job.id, jobRows(next), JSON.stringify(dead)];
+  async finish(job: Job, { next = [], dead = [], expired = false }: Ending = {}): Promise<Job[]> {
+    const args = [this.#consumer, job.id, jobRows(next), JSON.stringify(dead), expired ? '1' : '0'];
     if ((await this.#redis.run(SCRIPTS.finish, args)) !== 1) throw new LeaseLostError(job);
     return [];
   }
@@ -123,9 +130,12 @@ class RedisQueue implements PushQueue {
   }
 
   async depth(): Promise<ReadonlyMap<string, LaneDepth>> {
-    const lanes = (await this.#redis.run(SCRIPTS.depth, [])) as [string, number, number, string][];
+    const lanes = (await this.#redis.run(SCRIPTS.depth, [])) as [string, number, number, number, string][];
     return new Map(
-      lanes.map(([lane, ready, delayed, lag]) => [lane, { ready, delayed, lagMs: Number(lag) }]),
+      lanes.map(([lane, ready, leased, delayed, lag]) => [
+        lane,
+        { ready, leased, delayed, lagMs: Number(lag) },
+      ]),
     );
   }
 

@@ -18,6 +18,11 @@ export interface StoredPush {
   readonly limits: LimitStrategy | null;
 }
 
+/** Which devices a push is for: those of its filter, in its app alone. */
+export function audienceOf({ filter, app = '' }: StoredPush): DeviceFilter {
+  return { ...filter, apps: [app] };
+}
+
 /** Language tag → name → text. */
 export type Localizations = Readonly<Record<string, Readonly<Record<string, string>>>>;
 

@@ -83,7 +83,7 @@ export class Pushes {
       analyticsUid: request.analyticsUid || request.uid,
       recipientType: request.recipientType,
       ...(app && { app }),
-      filter: recipient.kind === 'filter' ? { ...recipient.filter, apps: [app] } : null,
+      filter: recipient.kind === 'filter' ? recipient.filter : null,
       messages,
       acceptedAt: Date.now(),
       sendAt: sendAt * 1000,

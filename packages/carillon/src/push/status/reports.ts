@@ -1,5 +1,6 @@
 import { providerOf } from '../providers/lanes.ts';
-import type { BuriedLetter, Job, PushQueue } from '../queue/queue.ts';
+import type { ProviderName } from '../providers/provider.ts';
+import type { BuriedLetter, Job, LoadedPush, PushQueue } from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
 import { recipientsOf } from './recipients.ts';
 import type { Statuses, StatusPageRequest, StatusRow } from './statuses.ts';
@@ -20,14 +21,31 @@ export interface PushReport {
   readonly deadLetters: readonly BuriedLetter[];
 }
 
+export type OnReport = (provider: ProviderName, status: string) => void;
+
 /** Tells what became of pushes, from the queue and the statuses. */
 export class PushReports {
   readonly #queue: PushQueue;
+  readonly #onReport: OnReport;
   readonly statuses: Statuses | undefined;
 
-  constructor(queue: PushQueue, statuses: Statuses | undefined) {
+  /** @param onReport counts what apps report, also where no statuses are kept */
+  constructor(queue: PushQueue, statuses: Statuses | undefined, onReport: OnReport = () => {}) {
     this.#queue = queue;
+    this.#onReport = onReport;
     this.statuses = statuses;
+  }
+
+  /** What an app saw of a push. */
+  async report(
+    analyticsUid: string,
+    deviceId: string,
+    provider: ProviderName,
+    status: 'delivered' | 'interacted',
+    messageId: string,
+  ): Promise<void> {
+    await this.statuses?.report(analyticsUid, deviceId, provider, status, messageId);
+    this.#onReport(provider, status);
   }
 
   /** Undefined when nothing is known of it. Where no statuses are kept there are neither counts nor rows. */
@@ -42,7 +60,7 @@ export class PushReports {
       uid ? this.#queue.deadLetters(uid) : [],
     ]);
     if (!found && Object.keys(counts).length + deadLetters.length === 0) return undefined;
-    const state = found && stateOf(found.push, found.cancelled, pending);
+    const state = found && stateOf(found, pending);
     return { state, push: found?.push, counts, ...page, deadLetters };
   }
 
@@ -57,9 +75,9 @@ export class PushReports {
   }
 }
 
-function stateOf(push: StoredPush, cancelled: boolean, pending: number): PushState {
+function stateOf({ push, cancelled, expired }: LoadedPush, pending: number): PushState {
   if (cancelled) return 'cancelled';
-  if (push.expireAt > 0 && push.expireAt <= Date.now() && pending > 0) return 'expired';
-  if (pending === 0) return 'done';
+  if (pending === 0) return expired ? 'expired' : 'done';
+  if (push.expireAt > 0 && push.expireAt <= Date.now()) return 'expired';
   return push.sendAt > Date.now() ? 'scheduled' : 'sending';
 }

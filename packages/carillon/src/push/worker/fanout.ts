@@ -2,8 +2,8 @@ import type { Database } from '../../storage/database.ts';
 import { type RecipientRow, recipientPage } from '../devices/device-filter.ts';
 import { laneOf, type ProviderLane } from '../providers/lanes.ts';
 import type { ProviderName } from '../providers/provider.ts';
-import type { FanoutPayload, Job, NewJob, PushQueue } from '../queue/queue.ts';
-import type { StoredPush } from '../queue/stored-push.ts';
+import type { FanoutPayload, Job, Lane, NewJob, PushQueue } from '../queue/queue.ts';
+import { audienceOf, type StoredPush } from '../queue/stored-push.ts';
 import { chunks } from '../send/pushes.ts';
 import type { Statuses } from '../status/statuses.ts';
 import { type LimitedDevice, planPage, type Verdict } from './limiter.ts';
@@ -20,6 +20,17 @@ export interface FanoutOptions {
   /** Offers the jobs of a short page to this worker at once; false when it has no room for them. */
   readonly hasRoomFor: (jobs: readonly NewJob[]) => boolean;
   readonly adopt: (job: Job) => void;
+  readonly onDropped: OnDropped;
+}
+
+/** Told of recipients who are left out, and why: `expired`, `cancelled`, or what a limit says. */
+export type OnDropped = (lane: Lane, recipientType: string, reason: string, count: number) => void;
+
+/** What came of a fan-out: how many devices it found, how many of them a limit left out, and what ended it before its end. */
+export interface FannedOut {
+  readonly devices: number;
+  readonly dropped: number;
+  readonly ended?: 'cancelled' | 'expired';
 }
 
 /** Delays of one page that differ by less than this become one job. */
@@ -27,22 +38,26 @@ const DELAY_GRAIN_MS = 250;
 
 /**
  * Turns a push into send jobs, page by page. Each page's jobs and the cursor behind it are one step of the queue, so that
- * whoever goes on after a crash repeats no page and leaves out none.
- * @returns how many devices were found, and how many of them a limit left out
+ * whoever goes on after a crash repeats no page and leaves out none. Before each page it is looked at whether the push is
+ * still wanted.
  * @throws LeaseLostError when another worker has taken over
  */
 export async function fanOut(
   options: FanoutOptions,
   job: Job<FanoutPayload>,
   push: StoredPush,
-): Promise<{ devices: number; dropped: number }> {
+): Promise<FannedOut> {
   const { queue, pageSize } = options;
   const providers = Object.keys(push.messages) as ProviderName[];
   let { cursor } = job.payload;
   let devices = 0;
   let dropped = 0;
   for (;;) {
-    const page = recipientPage(push.filter ?? {}, providers, cursor, pageSize, push.limits !== null);
+    if (push.expireAt > 0 && push.expireAt <= Date.now()) {
+      await queue.finish(job, { expired: true });
+      return { devices, dropped, ended: 'expired' };
+    }
+    const page = recipientPage(audienceOf(push), providers, cursor, pageSize, push.limits !== null);
     const rows = await options.devices.query<RecipientRow>(page.text, page.values);
     const limited = await limit(options, push, rows);
     const jobs = limited.groups.flatMap(({ rows: group, delayMs }) =>
@@ -59,10 +74,13 @@ export async function fanOut(
     cursor = rows.at(-1)?.id ?? cursor;
     devices += rows.length;
     dropped += limited.dropped;
-    if (!last) await queue.advance(job, cursor, jobs);
-    else {
+    if (last) {
       for (const own of await queue.finish(job, { next: jobs, lease })) options.adopt(own);
       return { devices, dropped };
+    }
+    if (await queue.advance(job, cursor, jobs)) {
+      await queue.finish(job);
+      return { devices, dropped, ended: 'cancelled' };
     }
   }
 }
@@ -76,7 +94,7 @@ interface DelayGroup {
 
 /** Parts a page by when its devices may be rung; records those that will not be. */
 async function limit(
-  { db, statuses }: FanoutOptions,
+  { db, statuses, onDropped }: FanoutOptions,
   push: StoredPush,
   rows: readonly RecipientRow[],
 ): Promise<{ groups: DelayGroup[]; dropped: number }> {
@@ -105,6 +123,10 @@ async function limit(
       reason,
     }));
     await statuses.record(push, provider, records);
+    const lane = laneOf(provider, push.app ?? '');
+    for (const [reason, some] of Map.groupBy(list, ({ verdict }) => verdict.drop)) {
+      onDropped(lane, push.recipientType, reason, some.length);
+    }
   }
   return {
     groups: [...byDelay].map(([delayMs, group]) => ({ delayMs, rows: group })),

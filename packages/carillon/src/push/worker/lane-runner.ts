@@ -1,9 +1,11 @@
 import type { Logger } from '../../logger.ts';
-import type { Job, Lane, PushQueue } from '../queue/queue.ts';
+import { type Job, type Lane, LeaseLostError, type PushQueue } from '../queue/queue.ts';
 
 /** The longest sleep: a safety net should a notification get lost. */
 const MAX_SLEEP_MS = 15_000;
 const ERROR_PAUSE_MS = 1_000;
+/** Jobs that are due and yet not to be had belong to somebody: asking at once again would get the same answer. */
+const NOTHING_TAKEN_MS = 20;
 
 export interface LaneOptions {
   readonly lane: Lane;
@@ -61,10 +63,9 @@ export class LaneRunner {
     const { run, logger, lane } = this.#options;
     const done = run(job)
       .catch((error) => {
-        logger.error(
-          { err: error, lane, uid: job.uid, job: job.id },
-          'push job failed; another try follows when its lease ends',
-        );
+        const where = { err: error, lane, uid: job.uid, job: job.id };
+        if (error instanceof LeaseLostError) logger.info(where, 'push job is another worker’s now');
+        else logger.error(where, 'push job failed; another try follows when its lease ends');
       })
       .finally(() => {
         this.#running.delete(job.id);
@@ -92,10 +93,14 @@ export class LaneRunner {
       while (this.free > 0) {
         const room = this.free;
         const jobs = await queue.take(lane, room);
-        for (const job of jobs) this.adopt(job);
+        for (const job of jobs) {
+          // Its lease had run out while the queue was away; now it is ours anew, and under way already.
+          if (!this.#running.has(job.id)) this.adopt(job);
+        }
         if (jobs.length < room) {
           const next = await queue.nextReadyIn(lane);
-          this.#sleep(Math.min(next ?? MAX_SLEEP_MS, MAX_SLEEP_MS));
+          const pause = jobs.length === 0 ? Math.max(next ?? MAX_SLEEP_MS, NOTHING_TAKEN_MS) : next;
+          this.#sleep(Math.min(pause ?? MAX_SLEEP_MS, MAX_SLEEP_MS));
           return;
         }
       }

@@ -5,12 +5,13 @@ import { filterCondition, Params } from '../devices/device-filter.ts';
 import { type ProviderLane, providerOf } from '../providers/lanes.ts';
 import type { Outcome, ProviderMessage, Target } from '../providers/provider.ts';
 import type { Job, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
-import type { StoredPush } from '../queue/stored-push.ts';
+import { audienceOf, type StoredPush } from '../queue/stored-push.ts';
 import type { RenderedFor } from '../send/rendering.ts';
 import { targetName } from '../status/recipients.ts';
 import type { Statuses } from '../status/statuses.ts';
 import { keepTrying } from './keep-trying.ts';
 import { openings } from './limiter.ts';
+import { takeNotes } from './notes.ts';
 import { type Addressee, groupByMessage, type RenderedGroup } from './render-groups.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { SenderPool } from './senders.ts';
@@ -24,12 +25,6 @@ interface DeviceRow extends RenderedFor {
   readonly updated_at: string;
 }
 
-/** Outcomes are noted together at most this long after the first: what a crash may repeat. */
-const NOTE_AFTER_MS = 20;
-
-/** How long a database or queue that is away is waited for before the outcomes of a batch are given up. */
-const SETTLE_LIMIT_MS = 60_000;
-
 export interface SendBatchOptions {
   /** Absent where there are no devices: raw targets only. */
   readonly db: Database | undefined;
@@ -41,6 +36,8 @@ export interface SendBatchOptions {
   /** Set for `dry_run`: log instead of sending, after this many milliseconds. */
   readonly dryRunLatency: number | undefined;
   readonly onOutcome: OnOutcome;
+  /** Aborted when the worker can wait no longer for a database or queue that is away. */
+  readonly signal: AbortSignal;
 }
 
 /** Told of each outcome; `platform` is empty for a raw target. */
@@ -65,12 +62,13 @@ export async function sendBatch(
   const provider = providerOf(lane);
   const message = push.messages[provider] as ProviderMessage;
   const { now: recipients, later } = parted(await loadRecipients(db, job, push), job, push);
-  const note = accumulate(NOTE_AFTER_MS, (indexes: number[]) => queue.markSettled(job, indexes));
+  const notes = takeNotes((indexes) => queue.markSettled(job, indexes));
   const outcomes = new Map<Recipient, Outcome>();
-  const report = ({ recipient, target, platform }: Addressee, outcome: Outcome) => {
+  const report = ({ recipient, target, platform }: Addressee, given: Outcome) => {
+    const outcome = storable(given);
     outcomes.set(recipient, outcome);
     options.onOutcome(lane, outcome, { recipientType: push.recipientType, platform });
-    if (outcome.kind === 'accepted') note.add(recipient.index);
+    if (outcome.kind === 'accepted') notes.add(recipient.index);
     else logOutcome(logger, job, recipient, target, outcome);
   };
   const send = async ({ message: rendered, addressees }: RenderedGroup) => {
@@ -83,9 +81,14 @@ export async function sendBatch(
   const { groups, unrendered } = groupByMessage(message, recipients, push.rendering);
   for (const { addressee, outcome } of unrendered) report(addressee, { index: 0, ...outcome });
   await Promise.all(groups.map(send));
-  await note.stop();
+  await notes.stop();
   const context = { db, queue, statuses: options.statuses, provider, push, retry: options.retry };
-  const settled = await keepTrying(() => settle(context, job, outcomes, later), SETTLE_LIMIT_MS);
+  const settled = await keepTrying(() => settle(context, job, outcomes, later), options.signal).catch(
+    async (error: unknown) => {
+      await notes.flush();
+      throw error;
+    },
+  );
   const { dead, ...counts } = settled;
   const codes = countCodes(outcomes.values());
   logger.info(
@@ -159,7 +162,7 @@ async function loadRecipients(
   if (!db) return [];
   const params = new Params();
   const own = `d.id = ANY(${params.add(payload.devices)}::text[]) AND d.provider = ${params.add(providerOf(job.lane as ProviderLane))}`;
-  const condition = filterCondition(push.filter ?? {}, params);
+  const condition = filterCondition(audienceOf(push), params);
   const rows = await db.query<DeviceRow>(
     `SELECT d.id, d.token, d.webpush_keys, d.updated_at::text AS updated_at, d.platform, d.timezone
             ${push.rendering ? ', d.user_id AS user, d.locale, d.meta' : ''}
@@ -210,25 +213,15 @@ async function dryRun(
   for (let index = 0; index < targets.length; index++) report({ index, kind: 'accepted', code: 'dry_run' });
 }
 
-/** Gathers items and hands them on together, `afterMs` after the first; `stop` drops what the caller settles otherwise. */
-function accumulate(afterMs: number, flush: (items: number[]) => Promise<void>) {
-  let items: number[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let flushing: Promise<void> = Promise.resolve();
+const LONGEST_WORDS = 1_000;
+
+/** An outcome whose words the database can hold: a service may answer with the character NUL, or half a surrogate pair. */
+function storable({ code, reason, id, ...outcome }: Outcome): Outcome {
+  const plain = (text: string) => text.replaceAll('\0', '').slice(0, LONGEST_WORDS).toWellFormed();
   return {
-    add(item: number): void {
-      items.push(item);
-      timer ??= setTimeout(() => {
-        const batch = items;
-        items = [];
-        timer = undefined;
-        // Not noting is no failure: at worst a later holder repeats these.
-        flushing = flushing.then(() => flush(batch)).catch(() => {});
-      }, afterMs);
-    },
-    async stop(): Promise<void> {
-      clearTimeout(timer);
-      await flushing;
-    },
+    ...outcome,
+    code: plain(code),
+    ...(reason !== undefined && { reason: plain(reason) }),
+    ...(id !== undefined && { id: plain(id) }),
   };
 }

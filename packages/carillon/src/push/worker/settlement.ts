@@ -51,13 +51,8 @@ export async function settle(
   const gone: [Recipient, Outcome][] = [];
   const retries = new Map<number, Recipient[]>();
   const dead: DeadLetter[] = [];
-  const records: StatusRecord[] = [];
+  const records = acceptedBefore(job);
   let accepted = 0;
-  // An earlier holder got these accepted, and died before it could record them.
-  for (const index of job.settled) {
-    const recipient = recipientName(job.payload, index);
-    records.push({ recipient, status: 'accepted', code: 'accepted', attempts: job.attempt });
-  }
   for (const [recipient, outcome] of outcomes) {
     const { code, reason, id } = outcome;
     const record = { recipient: recipient.name, code, attempts: job.attempt, ...(reason && { reason }) };
@@ -89,6 +84,17 @@ export async function settle(
   await context.queue.finish(job, { next: [...again, ...later], dead });
   const retried = [...retries.values()].reduce((sum, list) => sum + list.length, 0);
   return { accepted, removed: gone.length, retried, dead };
+}
+
+/** Those whom an earlier holder of the job got accepted, and died before it could record them. */
+export function acceptedBefore({ payload, settled, attempt }: Job): StatusRecord[] {
+  if ('cursor' in payload) return [];
+  return [...new Set(settled)].map((index) => ({
+    recipient: recipientName(payload, index),
+    status: 'accepted',
+    code: 'accepted',
+    attempts: attempt,
+  }));
 }
 
 /** Undefined when there is no next attempt: the cap is reached, or it would come after the push has expired. */

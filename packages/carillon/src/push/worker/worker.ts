@@ -1,21 +1,32 @@
 import type { PushConfig } from '../../config/config.ts';
+import { UnavailableError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import type { Database } from '../../storage/database.ts';
 import { type ProviderLane, providerOf } from '../providers/lanes.ts';
-import type { FanoutPayload, Job, Lane, NewJob, PushQueue, SendPayload } from '../queue/queue.ts';
+import type { ProviderName } from '../providers/provider.ts';
+import {
+  type FanoutPayload,
+  type Job,
+  type Lane,
+  LeaseLostError,
+  type NewJob,
+  type PushQueue,
+  type SendPayload,
+} from '../queue/queue.ts';
 import type { StoredPush } from '../queue/stored-push.ts';
 import { recipientsOf } from '../status/recipients.ts';
 import type { Statuses } from '../status/statuses.ts';
-import { fanOut } from './fanout.ts';
+import { bury, FailedRuns } from './failed-runs.ts';
+import { fanOut, type OnDropped } from './fanout.ts';
 import { LaneRunner } from './lane-runner.ts';
+import { PushCache } from './push-cache.ts';
 import { type OnOutcome, sendBatch } from './send-batch.ts';
 import type { SenderPool } from './senders.ts';
-import type { Settled } from './settlement.ts';
+import { acceptedBefore, type Settled } from './settlement.ts';
 
 const PAGE_SIZE = 1_000;
 /** With the queue in PostgreSQL it is an option. */
 const FANOUT_CONCURRENCY = 16;
-const CACHED_PUSHES = 500;
 
 export interface WorkerOptions {
   /** Absent where there are no devices: raw targets only. */
@@ -35,7 +46,8 @@ export interface WorkerOptions {
   readonly onOutcome: OnOutcome;
   /** Told what each attempt at a batch came to. */
   readonly onSettled: (lane: ProviderLane, settled: Settled) => void;
-  /** Told of every job that ended, well or not. */
+  readonly onDropped: OnDropped;
+  /** Told of every run of a job that ended, well or not. */
   readonly onJob: (lane: Lane, recipientType: string, seconds: number) => void;
 }
 
@@ -43,13 +55,16 @@ export interface WorkerOptions {
 export class PushWorker {
   readonly #options: WorkerOptions;
   readonly #lanes: ReadonlyMap<Lane, LaneRunner>;
-  readonly #pushes = new Map<string, Promise<StoredPush | undefined>>();
+  readonly #pushes: PushCache;
+  readonly #failedRuns = new FailedRuns();
+  readonly #stopping = new AbortController();
   #stopListening: (() => Promise<void>) | undefined;
   #renewal: NodeJS.Timeout | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     const { queue, logger, config } = options;
+    this.#pushes = new PushCache(async (uid) => (await queue.load(uid))?.push);
     const concurrency = config.queue[queue.kind].consumer_concurrency;
     const fanouts =
       queue.kind === 'postgresql'
@@ -90,11 +105,24 @@ export class PushWorker {
 
   /** Takes no more, waits for what runs up to `timeoutMs`, and gives back what has not ended. */
   async stop(timeoutMs: number): Promise<void> {
+    const { queue, logger } = this.#options;
+    const end = performance.now() + timeoutMs;
     await this.#stopListening?.();
-    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop(timeoutMs)));
+    const lanes = [...this.#lanes.values()];
+    // Twice: a fan-out that was ending may have handed its jobs to a lane that had stopped already.
+    for (let turn = 0; turn < 2; turn++) {
+      await Promise.all(lanes.map((lane) => lane.stop(Math.max(0, end - performance.now()))));
+    }
     clearInterval(this.#renewal);
-    const left = [...this.#lanes.values()].flatMap((lane) => lane.runningIds);
-    if (left.length > 0) await this.#options.queue.giveBack(left);
+    this.#stopping.abort();
+    const left = lanes.flatMap((lane) => lane.runningIds);
+    if (left.length === 0) return;
+    await queue.giveBack(left).catch((error: unknown) => {
+      logger.warn(
+        { err: error, jobs: left.length },
+        'push jobs could not be given back: their leases run out',
+      );
+    });
   }
 
   #renew(): void {
@@ -107,7 +135,25 @@ export class PushWorker {
 
   async #run(job: Job, run: (job: Job, push: StoredPush) => Promise<void>): Promise<void> {
     const started = performance.now();
-    const push = await this.#load(job.uid);
+    let push: StoredPush | undefined;
+    try {
+      push = await this.#pushes.load(job.uid);
+      await this.#carryOut(job, push, run);
+      this.#failedRuns.forget(job);
+    } catch (error) {
+      if (error instanceof UnavailableError || error instanceof LeaseLostError) throw error;
+      if (!push || !this.#failedRuns.add(job)) throw error;
+      await this.#giveUp(job, push, error);
+    } finally {
+      this.#options.onJob(job.lane, push?.recipientType ?? '', (performance.now() - started) / 1000);
+    }
+  }
+
+  async #carryOut(
+    job: Job,
+    push: StoredPush | undefined,
+    run: (job: Job, push: StoredPush) => Promise<void>,
+  ): Promise<void> {
     const reason = !push
       ? 'unknown'
       : job.cancelled
@@ -117,7 +163,16 @@ export class PushWorker {
           : undefined;
     if (push && reason === undefined) await run(job, push);
     else await this.#drop(job, push, reason as 'unknown' | 'cancelled' | 'expired');
-    this.#options.onJob(job.lane, push?.recipientType ?? '', (performance.now() - started) / 1000);
+  }
+
+  async #giveUp(job: Job, push: StoredPush, error: unknown): Promise<void> {
+    const { lane, uid } = job;
+    const [first] = Object.keys(push.messages) as ProviderName[];
+    const provider = lane === 'fanout' ? (first as ProviderName) : providerOf(lane);
+    const dead = await bury(this.#options, job, push, provider);
+    this.#failedRuns.forget(job);
+    this.#options.logger.error({ err: error, uid, lane, dead: dead.length }, 'push job given up');
+    if (lane !== 'fanout') this.#options.onSettled(lane, { accepted: 0, removed: 0, retried: 0, dead });
   }
 
   async #drop(
@@ -125,17 +180,21 @@ export class PushWorker {
     push: StoredPush | undefined,
     reason: 'unknown' | 'cancelled' | 'expired',
   ): Promise<void> {
-    const { queue, statuses, logger } = this.#options;
+    const { queue, statuses, logger, onDropped } = this.#options;
+    const recipients = recipientsOf(job);
     if (push && reason !== 'unknown' && job.lane !== 'fanout') {
-      const records = recipientsOf(job).map((recipient) => ({ recipient, status: reason }) as const);
-      await statuses?.record(push, providerOf(job.lane), records);
+      const dropped = recipients.map((recipient) => ({ recipient, status: reason }) as const);
+      await statuses?.record(push, providerOf(job.lane), [...acceptedBefore(job), ...dropped]);
     }
-    await queue.finish(job);
-    logger.info({ uid: job.uid, lane: job.lane, reason }, 'push dropped');
+    await queue.finish(job, { expired: reason === 'expired' });
+    // Whom a fan-out would have found is not known: it counts as one.
+    const count = job.lane === 'fanout' ? 1 : recipients.length;
+    onDropped(job.lane, push?.recipientType ?? '', reason, count);
+    logger.info({ uid: job.uid, lane: job.lane, reason, recipients: count }, 'push dropped');
   }
 
   async #runFanout(job: Job<FanoutPayload>, push: StoredPush): Promise<void> {
-    const { db, replica, queue, statuses, batchSize, logger } = this.#options;
+    const { db, replica, queue, statuses, batchSize, logger, onDropped } = this.#options;
     if (!db || !statuses)
       throw new Error(`push ${push.uid} has a filter, but there is no database of devices`);
     const found = await fanOut(
@@ -148,10 +207,12 @@ export class PushWorker {
         pageSize: PAGE_SIZE,
         hasRoomFor: (jobs) => this.#hasRoomFor(jobs),
         adopt: (own) => this.#lanes.get(own.lane)?.adopt(own),
+        onDropped,
       },
       job,
       push,
     );
+    if (found.ended) onDropped('fanout', push.recipientType, found.ended, 1);
     logger.info({ uid: push.uid, ...found }, 'push fanned out');
   }
 
@@ -167,6 +228,7 @@ export class PushWorker {
         onOutcome,
         retry: { limits: config.retry, random },
         dryRunLatency: config.dry_run ? config.dry_run_latency : undefined,
+        signal: this.#stopping.signal,
       },
       job,
       push,
@@ -177,16 +239,5 @@ export class PushWorker {
   #hasRoomFor(jobs: readonly NewJob[]): boolean {
     const wanted = Map.groupBy(jobs, (job) => job.lane);
     return [...wanted].every(([lane, list]) => (this.#lanes.get(lane)?.free ?? 0) >= list.length);
-  }
-
-  /** Kept for the many jobs of one push; what can change of it, its cancellation, comes with each job. */
-  #load(uid: string): Promise<StoredPush | undefined> {
-    const known = this.#pushes.get(uid);
-    if (known) return known;
-    if (this.#pushes.size >= CACHED_PUSHES) this.#pushes.delete(this.#pushes.keys().next().value as string);
-    const loading = this.#options.queue.load(uid).then((found) => found?.push);
-    this.#pushes.set(uid, loading);
-    loading.catch(() => this.#pushes.delete(uid));
-    return loading;
   }
 }

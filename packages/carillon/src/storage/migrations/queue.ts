@@ -60,5 +60,6 @@ export function queueMigrations(prefix = ''): readonly Migration[] {
         ALTER TABLE ${jobs} ALTER COLUMN payload TYPE json;`,
     },
     { name: '006_dead_letters_by_push', sql: `CREATE INDEX ${letters}_uid ON ${letters} (uid, id)` },
+    { name: '008_expired', sql: `ALTER TABLE ${pushes} ADD COLUMN expired boolean NOT NULL DEFAULT false` },
   ];
 }

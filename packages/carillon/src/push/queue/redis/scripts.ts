@@ -2,7 +2,7 @@
  * The steps of the queue in Redis, each one script and so atomic.
  *
  * Keys, all under one hash tag (`KEYS[1]`):
- * - `push:<uid>`: hash of record, cancelled, accepted_at; kept for a while after its last job
+ * - `push:<uid>`: hash of record, cancelled, expired, accepted_at; kept for a while after its last job
  * - `jobs:<uid>`: set of the ids of its jobs
  * - `job:<id>`: hash of lane, uid, attempt, payload, settled, and, while it is in the stream, entry
  * - `ready:<lane>`: stream with one consumer group, whose entries name jobs; a lease is a pending entry that is not idle
@@ -72,6 +72,13 @@ local function leaseOf(id, consumer)
   if not job[1] or not job[2] or not isPending(job[1], job[2], consumer) then return nil end
   return {lane = job[1], entry = job[2], uid = job[3]}
 end
+-- After Redis was away, workers have half a lease to renew theirs, which ran out meanwhile: those who are alive keep their
+-- jobs, and with them what they have sent. Its uptime is in whole seconds.
+local function mayTakeOver(lane, lease)
+  if #redis.call('XPENDING', ready(lane), GROUP, 'IDLE', lease, '-', '+', 1) == 0 then return false end
+  local uptime = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)'))
+  return uptime == nil or uptime * 1000 >= lease / 2 + 1000
+end
 local function removeEntry(lane, entry)
   redis.call('XACK', ready(lane), GROUP, entry)
   redis.call('XDEL', ready(lane), entry)
@@ -106,8 +113,8 @@ redis.call('HSET', push, 'record', ARGV[2], 'cancelled', '0', 'accepted_at', str
 addJobs(ARGV[3])
 return 1`),
 
-  /** uid → record and cancelled */
-  load: script(`return redis.call('HMGET', key('push:' .. ARGV[1]), 'record', 'cancelled')`),
+  /** uid → record, cancelled, expired */
+  load: script(`return redis.call('HMGET', key('push:' .. ARGV[1]), 'record', 'cancelled', 'expired')`),
 
   /** uid → bodies of the jobs that nobody had */
   cancel: script(`
@@ -146,8 +153,8 @@ local function collect(entries)
     else removeEntry(lane, entry[1]) end
   end
 end
-local from = '0-0'
-for _ = 1, 20 do
+local from = mayTakeOver(lane, lease) and '0-0'
+for _ = 1, from and 20 or 0 do
   local claimed = redis.call('XAUTOCLAIM', ready(lane), GROUP, consumer, lease, from, 'COUNT', limit - #bodies)
   collect(claimed[2])
   from = claimed[1]
@@ -174,14 +181,15 @@ local settled = redis.call('HGET', jobKey(ARGV[2]), 'settled')
 redis.call('HSET', jobKey(ARGV[2]), 'settled', settled and settled .. ',' .. ARGV[3] or ARGV[3])
 return 1`),
 
-  /** consumer, id, payload, jobs → 1, or 0 when the lease is lost */
+  /** consumer, id, payload, jobs → 1, 2 when the push is cancelled, or 0 when the lease is lost */
   advance: script(`
-if not leaseOf(ARGV[2], ARGV[1]) then return 0 end
+local lease = leaseOf(ARGV[2], ARGV[1])
+if not lease then return 0 end
 redis.call('HSET', jobKey(ARGV[2]), 'payload', ARGV[3])
 addJobs(ARGV[4])
-return 1`),
+return redis.call('HGET', key('push:' .. lease.uid), 'cancelled') == '1' and 2 or 1`),
 
-  /** consumer, id, jobs, dead letters → 1, or 0 when the lease is lost */
+  /** consumer, id, jobs, dead letters, expired → 1, or 0 when the lease is lost */
   finish: script(`
 local id = ARGV[2]
 local lease = leaseOf(id, ARGV[1])
@@ -190,6 +198,7 @@ local attempt = redis.call('HGET', jobKey(id), 'attempt')
 removeEntry(lease.lane, lease.entry)
 forget(id, lease.uid)
 addJobs(ARGV[3])
+if ARGV[5] == '1' then redis.call('HSET', key('push:' .. lease.uid), 'expired', '1') end
 local dead = key('dead:' .. lease.uid)
 for _, letter in ipairs(cjson.decode(ARGV[4])) do
   letter.attempts = tonumber(attempt)
@@ -230,7 +239,7 @@ if redis.call('EXISTS', ready(lane)) == 1 then
 end
 return best and string.format('%.0f', best)`),
 
-  /** → for each lane its name, ready, delayed, lag */
+  /** → for each lane its name, ready, leased of them, delayed, lag */
   depth: script(`
 local lanes = {}
 local time = now()
@@ -238,17 +247,19 @@ for _, lane in ipairs(redis.call('SMEMBERS', key('lanes'))) do
   local due = redis.call('ZCOUNT', delayed(lane), '-inf', time)
   local readyJobs = redis.call('XLEN', ready(lane)) + due
   local delayedJobs = redis.call('ZCARD', delayed(lane)) - due
+  local leased = 0
   local oldest = time
   local head = due > 0 and redis.call('ZRANGE', delayed(lane), 0, 0, 'WITHSCORES')
   if head then oldest = math.min(oldest, head[2]) end
   if redis.call('EXISTS', ready(lane)) == 1 then
     for _, group in ipairs(redis.call('XINFO', 'GROUPS', ready(lane))) do
+      leased = group[6]
       local waiting = redis.call('XRANGE', ready(lane), '(' .. group[8], '+', 'COUNT', 1)[1]
       if waiting then oldest = math.min(oldest, tonumber(string.match(waiting[1], '^%d+'))) end
     end
   end
   if readyJobs + delayedJobs > 0 then
-    lanes[#lanes + 1] = {lane, readyJobs, delayedJobs, string.format('%.0f', time - oldest)}
+    lanes[#lanes + 1] = {lane, readyJobs, leased, delayedJobs, string.format('%.0f', time - oldest)}
   end
 end
 return lanes`),
