@@ -1,6 +1,6 @@
 import { loadConfig, loadSecrets, openDatabase, startCarillon } from 'carillon';
-import { limitsFromEnvironment, startGrandChat } from 'grandchat-server';
-import { CARILLON_CONFIG, carillonEnvironment, type StartSettings } from './settings.ts';
+import { firebaseFromEnvironment, limitsFromEnvironment, startGrandChat } from 'grandchat-server';
+import { CARILLON_CONFIG, carillonEnvironment, firebaseWarning, type StartSettings } from './settings.ts';
 
 export interface DemoAccount {
   readonly username: string;
@@ -28,7 +28,8 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
       file: CARILLON_CONFIG,
       env: carillonEnvironment(settings, process.env),
     });
-    for (const warning of warnings) console.warn(`Warning: ${warning}`);
+    const firebase = firebaseWarning(process.env, config.push_notifications.enabled_providers);
+    for (const warning of [...warnings, ...(firebase ? [firebase] : [])]) console.warn(`Warning: ${warning}`);
     const secrets = await loadSecrets(settings.dataDir);
     // GrandChat first: it makes the outbox table that Carillon's consumer reads.
     const grandchat = await startGrandChat({
@@ -42,6 +43,7 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
         tokenSecret: config.client.token.hmac_secret_key || secrets.tokenSecret,
       },
       vapidPublicKey: config.push_notifications.webpush.vapid_public_key || secrets.vapid.publicKey,
+      firebase: firebaseFromEnvironment(process.env),
       webRoot: settings.webRoot,
       demo: true,
       limits: limitsFromEnvironment(process.env),

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { loadSecrets } from 'carillon';
+import { loadConfig, loadSecrets } from 'carillon';
 import type { DemoAccount, Running } from './embedded.ts';
 import {
   CARILLON_COMMAND,
   CARILLON_CONFIG,
   carillonEnvironment,
+  firebaseWarning,
   GRANDCHAT_MAIN,
   type StartSettings,
 } from './settings.ts';
@@ -22,6 +23,13 @@ interface ReadyMessage {
 export async function runSeparately(settings: StartSettings, databaseUrl: string): Promise<Running> {
   // Made here, before both read them.
   await loadSecrets(settings.dataDir);
+  // Carillon's process says by itself what it thinks of its configuration.
+  const { config } = await loadConfig({
+    file: CARILLON_CONFIG,
+    env: carillonEnvironment(settings, process.env),
+  });
+  const warning = firebaseWarning(process.env, config.push_notifications.enabled_providers);
+  if (warning) console.warn(`Warning: ${warning}`);
   const grandchat = spawn(process.execPath, [GRANDCHAT_MAIN], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: {

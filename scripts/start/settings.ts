@@ -57,6 +57,18 @@ export function carillonEnvironment(settings: StartSettings, env: NodeJS.Process
   };
 }
 
+/**
+ * What to say at the start when GrandChat's browsers are to be reached through Firebase and Carillon does not send there;
+ * undefined when all is well.
+ */
+export function firebaseWarning(
+  env: NodeJS.ProcessEnv,
+  enabledProviders: readonly string[],
+): string | undefined {
+  if (!env.GRANDCHAT_FIREBASE_CONFIG || enabledProviders.includes('fcm')) return undefined;
+  return `GRANDCHAT_FIREBASE_CONFIG is set, but Carillon sends by ${enabledProviders.join(', ') || 'nothing'} only, so that no bell can be turned on: set CARILLON_PUSH_NOTIFICATIONS_ENABLED_PROVIDERS=webpush,fcm and CARILLON_PUSH_NOTIFICATIONS_FCM_CREDENTIALS_FILE`;
+}
+
 function portFrom(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
   const text = env[name];
   if (!text) return fallback;

@@ -2,10 +2,10 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { build, defineConfig, type Plugin } from 'vite';
 
-/** The service worker is one classic script under a fixed name: browsers look there for updates. */
-function serviceWorker(): Plugin {
+/** A service worker is one classic script under a fixed name: browsers look there for updates. */
+function serviceWorker(name: string): Plugin {
   return {
-    name: 'service-worker',
+    name: `service-worker ${name}`,
     apply: 'build',
     async closeBundle() {
       await build({
@@ -16,8 +16,8 @@ function serviceWorker(): Plugin {
           emptyOutDir: false,
           outDir: fileURLToPath(new URL('dist', import.meta.url)),
           rollupOptions: {
-            input: fileURLToPath(new URL('src/sw.ts', import.meta.url)),
-            output: { format: 'iife', entryFileNames: 'sw.js' },
+            input: fileURLToPath(new URL(`src/${name}.ts`, import.meta.url)),
+            output: { format: 'iife', entryFileNames: `${name}.js` },
           },
         },
       });
@@ -28,7 +28,7 @@ function serviceWorker(): Plugin {
 const backend = 'http://localhost:9000';
 
 export default defineConfig({
-  plugins: [react(), serviceWorker()],
+  plugins: [react(), serviceWorker('sw'), serviceWorker('firebase-messaging-sw')],
   build: { target: 'es2023', assetsInlineLimit: 0 },
   server: { proxy: { '/api': backend, '/connection': { target: backend, ws: true } } },
 });

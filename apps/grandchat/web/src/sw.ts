@@ -4,18 +4,12 @@ import {
   handleClick,
   handlePush,
   handleSubscriptionChange,
-  mergeByTag,
   type PushEvent,
   type SubscriptionChangeEvent,
 } from '@carillon/push-client/worker';
+import { PUSH_OPTIONS, takeOverAtOnce } from './push/worker-options.ts';
 
-const onPush = handlePush({
-  merge: mergeByTag({
-    identify: ({ data }) => (typeof data.message_id === 'number' ? String(data.message_id) : undefined),
-  }),
-  fallback: { title: 'GrandChat', body: 'You have a new message.' },
-  icon: '/icon-192.png',
-});
+const onPush = handlePush(PUSH_OPTIONS);
 
 const onSubscriptionChange = handleSubscriptionChange({
   async vapidPublicKey() {
@@ -40,7 +34,4 @@ addEventListener('notificationclick', (event) => onClick(event as Event & ClickE
 addEventListener('pushsubscriptionchange', (event) =>
   onSubscriptionChange(event as Event & SubscriptionChangeEvent),
 );
-// A new version takes over at once: it shares no state with the pages.
-addEventListener('install', () => {
-  (globalThis as unknown as { skipWaiting(): Promise<void> }).skipWaiting();
-});
+takeOverAtOnce();

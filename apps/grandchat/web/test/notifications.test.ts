@@ -1,86 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { Notifications } from '../src/push/notifications.ts';
+import { FakeBrowser } from './support/fake-browser.ts';
 
-const ON = { push_notifications: { enabled: true, vapid_public_key: 'BAEC' } };
-const OFF = { push_notifications: { enabled: false, vapid_public_key: '' } };
+const ON = { push_notifications: { enabled: true, vapid_public_key: 'BAEC', firebase_config: null } };
+const OFF = { push_notifications: { enabled: false, vapid_public_key: '', firebase_config: null } };
 const ANN = 1;
 const BOB = 2;
-
-/** A browser's push, with a person who answers `answer` when asked. */
-class FakeBrowser {
-  permission: NotificationPermission = 'default';
-  answer: NotificationPermission = 'granted';
-  questions = 0;
-  subscriptions = 0;
-  subscription: object | null = null;
-
-  /** Puts it in the place of the globals of a page. @returns takes it away again */
-  install(): () => void {
-    const browser = this;
-    const registration = {
-      active: {},
-      pushManager: {
-        getSubscription: async () => browser.subscription,
-        subscribe: async ({ applicationServerKey }: { applicationServerKey: Uint8Array<ArrayBuffer> }) => {
-          browser.subscriptions += 1;
-          const endpoint = `https://push.example/${browser.subscriptions}`;
-          browser.subscription = {
-            options: { applicationServerKey: applicationServerKey.buffer },
-            toJSON: () => ({ endpoint, keys: { p256dh: 'p', auth: 'a' } }),
-            unsubscribe: async () => {
-              browser.subscription = null;
-              return true;
-            },
-          };
-          return browser.subscription;
-        },
-      },
-      getNotifications: async () => [],
-    };
-    const storage = new Map<string, string>();
-    const globals = {
-      window: {
-        isSecureContext: true,
-        matchMedia: () => ({ matches: false }),
-        PushManager: class {},
-        Notification: class {},
-      },
-      navigator: {
-        userAgent: 'a browser',
-        language: 'en',
-        maxTouchPoints: 0,
-        serviceWorker: { register: async () => registration, getRegistration: async () => registration },
-      },
-      Notification: {
-        get permission() {
-          return browser.permission;
-        },
-        requestPermission: async () => {
-          browser.questions += 1;
-          browser.permission = browser.answer;
-          return browser.answer;
-        },
-      },
-      localStorage: {
-        getItem: (key: string) => storage.get(key) ?? null,
-        setItem: (key: string, value: string) => storage.set(key, value),
-        removeItem: (key: string) => storage.delete(key),
-      },
-    };
-    const before = Object.keys(globals).map(
-      (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
-    );
-    for (const [name, value] of Object.entries(globals))
-      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
-    return () => {
-      for (const [name, descriptor] of before) {
-        delete (globalThis as Record<string, unknown>)[name];
-        if (descriptor) Object.defineProperty(globalThis, name, descriptor);
-      }
-    };
-  }
-}
 
 suite('the bell', () => {
   let browser: FakeBrowser;

@@ -5,7 +5,11 @@ export interface User {
 }
 
 export interface Settings {
-  readonly push_notifications: { readonly enabled: boolean; readonly vapid_public_key: string };
+  readonly push_notifications: {
+    readonly enabled: boolean;
+    readonly vapid_public_key: string;
+    readonly firebase_config: Readonly<Record<string, string>> | null;
+  };
 }
 
 export interface LastMessage {

@@ -1,17 +1,14 @@
 import {
   clearNotifications,
-  deviceFrom,
-  ensureSubscription,
+  type Device,
   PushError,
   type PushSupport,
   pushSupport,
-  subscribe,
   unsubscribe,
 } from '@carillon/push-client';
 import type { Api } from '../api/api.ts';
 import type { Settings } from '../api/types.ts';
-
-const SERVICE_WORKER = '/sw.js';
+import { type Road, roadFor } from './road.ts';
 
 /** What the bell shows: what the browser allows, and whether this person wants it here. */
 export interface BellState {
@@ -19,6 +16,8 @@ export interface BellState {
   readonly isOn: boolean;
   readonly busy: boolean;
   readonly problem: string;
+  /** Whether texts are encrypted up to this browser, so that no push service can read them. */
+  readonly isPrivate: boolean;
 }
 
 /**
@@ -30,11 +29,19 @@ export class Notifications {
   readonly #listeners = new Set<() => void>();
   #last: Promise<void> = Promise.resolve();
   #userId = 0;
-  #vapidPublicKey = '';
-  #state: BellState = { support: pushSupport(), isOn: false, busy: false, problem: '' };
+  #road: Road | undefined;
+  readonly #roadFor: typeof roadFor;
+  #state: BellState = {
+    support: pushSupport(),
+    isOn: false,
+    busy: false,
+    problem: '',
+    isPrivate: true,
+  };
 
-  constructor(api: Pick<Api, 'registerDevice'>) {
+  constructor(api: Pick<Api, 'registerDevice'>, chooseRoad = roadFor) {
     this.#api = api;
+    this.#roadFor = chooseRoad;
   }
 
   get state(): BellState {
@@ -58,14 +65,14 @@ export class Notifications {
 
   async #start(userId: number, settings: Settings): Promise<void> {
     this.#userId = userId;
-    const { enabled, vapid_public_key } = settings.push_notifications;
-    this.#vapidPublicKey = enabled ? vapid_public_key : '';
+    this.#road = this.#roadFor(settings);
     const wanted = localStorage.getItem(this.#wishKey) === 'on';
-    this.#set({ support: pushSupport(), isOn: false, problem: '' });
-    if (!wanted || !enabled || this.#state.support.state !== 'granted') return;
+    const isPrivate = this.#road?.kind !== 'firebase';
+    this.#set({ support: pushSupport(), isOn: false, problem: '', isPrivate });
+    if (!wanted || !this.#road || this.#state.support.state !== 'granted') return;
     try {
-      const subscription = await ensureSubscription(this.#options);
-      if (subscription) await this.#register(subscription);
+      const device = await this.#road.keep();
+      if (device) await this.#register(device);
     } catch (error) {
       this.#set({ problem: wordsOf(error) });
     }
@@ -73,13 +80,13 @@ export class Notifications {
 
   /** In a click: asks the browser, subscribes, registers. */
   async turnOn(): Promise<void> {
-    if (!this.#vapidPublicKey) {
+    if (!this.#road) {
       this.#set({ problem: 'Notifications are switched off on this server.' });
       return;
     }
     this.#set({ busy: true, problem: '' });
     try {
-      await this.#register(await subscribe(this.#options));
+      await this.#register(await this.#road.take());
       localStorage.setItem(this.#wishKey, 'on');
     } catch (error) {
       this.#set({ support: pushSupport(), problem: wordsOf(error) });
@@ -92,13 +99,13 @@ export class Notifications {
   async turnOff(): Promise<void> {
     localStorage.removeItem(this.#wishKey);
     this.#set({ isOn: false });
-    await unsubscribe().catch(() => false);
+    await this.#leave();
   }
 
   async #stop(): Promise<void> {
     this.#set({ isOn: false });
     localStorage.removeItem('deviceId');
-    await unsubscribe().catch(() => false);
+    await this.#leave();
     await navigator.setAppBadge?.(0).catch(() => {});
   }
 
@@ -111,18 +118,19 @@ export class Notifications {
     clearNotifications(`room-${roomId}`).catch(() => {});
   }
 
-  get #options() {
-    return { vapidPublicKey: this.#vapidPublicKey, serviceWorkerUrl: SERVICE_WORKER };
-  }
-
   get #wishKey(): string {
     return `notifications:${this.#userId}`;
   }
 
-  async #register(subscription: PushSubscription): Promise<void> {
+  /** Also where the session was over before its settings were known. */
+  async #leave(): Promise<void> {
+    await (this.#road?.leave() ?? unsubscribe()).catch(() => {});
+  }
+
+  async #register(device: Device): Promise<void> {
     const { deviceId } = this;
     const { device_id } = await this.#api.registerDevice({
-      ...deviceFrom(subscription),
+      ...device,
       ...(deviceId && { device_id: deviceId }),
     });
     localStorage.setItem('deviceId', device_id);

@@ -5,7 +5,7 @@ import { Dialog } from '../components/dialog.tsx';
 export function BellDialog({ onClose }: { onClose: () => void }) {
   const { notifications } = useChat();
   const bell = useBell();
-  const { support, isOn, busy, problem } = bell;
+  const { support, isOn, busy, problem, isPrivate } = bell;
   const canAsk = support.state === 'default' || support.state === 'granted';
   const state = isOn ? 'on' : support.state;
   return (
@@ -23,7 +23,11 @@ export function BellDialog({ onClose }: { onClose: () => void }) {
             <ul className="reasons">
               <li>Only on this device, and only until you log out or turn them off.</li>
               <li>Never for what you write, nor for the room that is before you.</li>
-              <li>Texts are encrypted on the way: your browser’s push service cannot read them.</li>
+              {isPrivate ? (
+                <li>Texts are encrypted on the way: your browser’s push service cannot read them.</li>
+              ) : (
+                <li>Texts go through Google’s Firebase, which can read them on the way.</li>
+              )}
             </ul>
             {support.state === 'default' && <p className="muted">Your browser will ask you next.</p>}
           </>

@@ -1,0 +1,83 @@
+/** A browser's push, with a person who answers `answer` when asked. */
+export class FakeBrowser {
+  permission: NotificationPermission = 'default';
+  answer: NotificationPermission = 'granted';
+  questions = 0;
+  subscriptions = 0;
+  subscription: { readonly options: { readonly applicationServerKey: ArrayBuffer } } | null = null;
+  /** URL of the service worker that is at work. */
+  worker = '';
+
+  /** Puts it in the place of the globals of a page. @returns takes it away again */
+  install(): () => void {
+    const browser = this;
+    const registration = {
+      active: {},
+      pushManager: {
+        getSubscription: async () => browser.subscription,
+        subscribe: async ({ applicationServerKey }: { applicationServerKey: Uint8Array }) => {
+          browser.subscriptions += 1;
+          const endpoint = `https://push.example/${browser.subscriptions}`;
+          const subscription = {
+            options: { applicationServerKey: Uint8Array.from(applicationServerKey).buffer },
+            toJSON: () => ({ endpoint, keys: { p256dh: 'p', auth: 'a' } }),
+            unsubscribe: async () => {
+              browser.subscription = null;
+              return true;
+            },
+          };
+          browser.subscription = subscription;
+          return subscription;
+        },
+      },
+      getNotifications: async () => [],
+    };
+    const storage = new Map<string, string>();
+    const globals = {
+      window: {
+        isSecureContext: true,
+        matchMedia: () => ({ matches: false }),
+        PushManager: class {},
+        Notification: class {},
+      },
+      navigator: {
+        userAgent: 'a browser',
+        language: 'en',
+        maxTouchPoints: 0,
+        serviceWorker: {
+          register: async (url: string) => {
+            browser.worker = url;
+            return registration;
+          },
+          getRegistration: async () => registration,
+        },
+      },
+      Notification: {
+        get permission() {
+          return browser.permission;
+        },
+        requestPermission: async () => {
+          browser.questions += 1;
+          browser.permission = browser.answer;
+          return browser.answer;
+        },
+      },
+      localStorage: {
+        getItem: (key: string) => storage.get(key) ?? null,
+        setItem: (key: string, value: string) => storage.set(key, value),
+        removeItem: (key: string) => storage.delete(key),
+      },
+    };
+    const before = Object.keys(globals).map(
+      (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
+    );
+    for (const [name, value] of Object.entries(globals))
+      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    return () => {
+      for (const [name, descriptor] of before) {
+        delete (globalThis as Record<string, unknown>)[name];
+        if (descriptor) Object.defineProperty(globalThis, name, descriptor);
+      }
+    };
+  }
+}
