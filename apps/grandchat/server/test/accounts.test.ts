@@ -266,6 +266,17 @@ eachDatabase('accounts and devices', (open) => {
     assert.equal((await person.get('/api/me/')).status, 403);
   });
 
+  test('B11: after logout the old cookie opens no token, no room and no event, also where a copy of it was kept', async () => {
+    const person = await bench.person('b11');
+    const copy = new Browser(bench.origin);
+    for (const [name, value] of person.cookies) copy.cookies.set(name, value);
+    assert.equal((await copy.get('/api/token/connection/')).status, 200);
+    await person.post('/api/logout/', {});
+    assert.equal((await copy.get('/api/token/connection/')).status, 401);
+    assert.equal((await copy.get(`/api/token/subscription/?channel=personal:${person.id}`)).status, 401);
+    assert.equal((await copy.get('/api/rooms/')).status, 403);
+  });
+
   test('P13: logging out works while Carillon is down, and the outbox carries the removal', async () => {
     const person = await bench.person('p13');
     await person.post('/api/device/register/', { device: DEVICE });
@@ -292,9 +303,11 @@ eachDatabase('accounts and devices', (open) => {
     const person = await bench.person('badinput');
     const cases: [string, unknown, number, RegExp][] = [
       ['/api/rooms/', '{broken', 400, /not valid JSON/],
+      ['/api/rooms/', '', 400, /the body is empty/],
       ['/api/rooms/', '[]', 400, /must be a JSON object/],
       ['/api/rooms/', '"text"', 400, /must be a JSON object/],
       ['/api/rooms/', { name: 'x'.repeat(70_000) }, 413, /at most 65536 bytes/],
+      ['/api/%E0%A4%A/', {}, 400, /not a valid URL/],
       ['/api/nothing/', {}, 404, /nothing at \/api\/nothing\//],
       ['/api/rooms', {}, 404, /nothing at/],
     ];

@@ -48,7 +48,7 @@ eachDatabase('rooms and messages', (open) => {
     );
     const again = await bob.post('/api/rooms/', { name: 'GARDEN' });
     assert.deepEqual([again.status, again.body.field], [409, 'name']);
-    for (const name of ['', '  ', 'x'.repeat(101), 7, undefined, 'a\nb']) {
+    for (const name of ['', '  ', 'x'.repeat(101), 7, undefined, 'a\nb', '\u200b\u2060', 'a\u202eb']) {
       const bad = await ann.post('/api/rooms/', { name });
       assert.deepEqual([bad.status, bad.body.field], [400, 'name'], JSON.stringify(name));
     }
@@ -129,7 +129,7 @@ eachDatabase('rooms and messages', (open) => {
     });
   });
 
-  test('P6, P9, P10: the notification leaves out its author, links by the configured origin, and can neither double nor go stale', async () => {
+  test('P6, P9, P10, P12, P16: the notification goes by the outbox, leaves out its author, links by the configured origin, is cut, and can neither double nor go stale', async () => {
     const id = await newRoom(bob);
     const { body } = await bob.post(`/api/rooms/${id}/messages/`, {
       content: `${'long '.repeat(200)}\u0007`,
@@ -154,7 +154,7 @@ eachDatabase('rooms and messages', (open) => {
     assert.ok(JSON.stringify(push.notification.webpush.payload).length < 3_993);
   });
 
-  test('the longest names and texts of four-byte characters still fit one notification', async () => {
+  test('P16: the longest names and texts of four-byte characters still fit one notification', async () => {
     const { body: room } = await ann.post('/api/rooms/', { name: '🏠'.repeat(100) });
     await ann.post(`/api/rooms/${room.id}/messages/`, { content: '🎉'.repeat(4_000) });
     const push = (await bench.outbox('send_push_notification')).at(-1);
@@ -201,7 +201,7 @@ eachDatabase('rooms and messages', (open) => {
 
   test('B10: content is bounded, and a resend with its client id makes no second message', async () => {
     const id = await newRoom(bob);
-    for (const content of ['', '   ', undefined, null, 7, {}, 'x'.repeat(4_001)]) {
+    for (const content of ['', '   ', '\u200b\u3164', undefined, null, 7, {}, 'x'.repeat(4_001)]) {
       const { status, body } = await bob.post(`/api/rooms/${id}/messages/`, { content });
       assert.deepEqual([status, body.field], [400, 'content'], JSON.stringify(content)?.slice(0, 20));
     }
@@ -307,6 +307,22 @@ eachDatabase('rooms and messages', (open) => {
       ['user_left', { id: bob.id, username: 'bob' }, 1],
     );
     assert.equal('unread_count' in event.data.body.room, false, 'what is one member’s own is nobody else’s');
+  });
+
+  test('B11: who has left is told of nothing that comes after, and who is told of what in the order in which it happened', async () => {
+    const id = await newRoom(bob);
+    await ann.post(`/api/rooms/${id}/messages/`, { content: 'still here' });
+    await bob.post(`/api/rooms/${id}/leave/`);
+    await ann.post(`/api/rooms/${id}/messages/`, { content: 'gone' });
+    const told = (await bench.outbox('broadcast')).filter(({ data }) => data.body.room.id === id).slice(-3);
+    assert.deepEqual(
+      told.map(({ data, channels }) => [data.type, channels.includes(`personal:${bob.id}`)]),
+      [
+        ['message_added', true],
+        ['user_left', true],
+        ['message_added', false],
+      ],
+    );
   });
 
   test('B6: a room’s commands are all in one partition, and rooms are spread over the partitions', async () => {

@@ -1,7 +1,13 @@
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
 import { type Logger, UnavailableError } from 'carillon';
-import { type FastifyError, type FastifyInstance, fastify } from 'fastify';
+import {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+} from 'fastify';
 import { accountRoutes } from '../routes/account.ts';
 import { roomRoutes } from '../routes/rooms.ts';
 import type { Services } from '../services.ts';
@@ -39,6 +45,9 @@ export async function createApp({
     requestTimeout: 30_000,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 100 },
+    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+      reply.code(error.statusCode ?? 400).send({ detail: clientErrorWords(error) });
+    },
   });
   await app.register(cookie);
   await app.register(rateLimit, {
@@ -97,5 +106,7 @@ function contentSecurityPolicy(firebase: boolean): string {
 function clientErrorWords(error: FastifyError): string {
   if (error.statusCode === 413) return `the body is too large: at most ${BODY_LIMIT} bytes are allowed`;
   if (error.code === 'FST_ERR_CTP_INVALID_JSON_BODY') return 'the body is not valid JSON';
+  if (error.code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return 'the body is empty: a JSON object is wanted';
+  if (error.code === 'FST_ERR_BAD_URL') return 'the address is not a valid URL';
   return error.message;
 }

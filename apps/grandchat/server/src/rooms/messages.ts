@@ -11,6 +11,7 @@ import {
   messageShape,
   UNREAD_CAP,
 } from './shapes.ts';
+import { isVisible } from './text.ts';
 
 const CONTENT_MAX = 4_000;
 const CLIENT_ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -174,6 +175,7 @@ function checkContent(content: unknown): string {
   const length = [...trimmed].length;
   if (length === 0 || length > CONTENT_MAX)
     throw invalid('content', `must have 1 to ${CONTENT_MAX} characters, got ${length}`);
+  if (!isVisible(trimmed)) throw invalid('content', 'must have something to see');
   return trimmed;
 }
 

@@ -12,6 +12,7 @@ import {
   sharedRoomShape,
   type UserShape,
 } from './shapes.ts';
+import { isLabel } from './text.ts';
 
 const UNIQUE_VIOLATION = '23505';
 const NAME_MAX = 100;
@@ -84,8 +85,11 @@ export class Rooms {
   /** @throws HttpError 400 for a bad name, 409 when it is taken */
   async create(user: SessionUser, name: unknown): Promise<RoomShape> {
     const trimmed = typeof name === 'string' ? name.trim().normalize('NFC') : '';
-    if (trimmed === '' || [...trimmed].length > NAME_MAX || /\p{Cc}/u.test(trimmed)) {
-      throw invalid('name', `must have 1 to ${NAME_MAX} characters, and no control characters`);
+    if ([...trimmed].length > NAME_MAX || !isLabel(trimmed)) {
+      throw invalid(
+        'name',
+        `must have 1 to ${NAME_MAX} characters, something to see, and no control characters`,
+      );
     }
     try {
       return await this.#db.transaction(async (tx) => {
