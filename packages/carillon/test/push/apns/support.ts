@@ -97,7 +97,7 @@ export class ApnsService {
       this.sessions.push(session);
     });
     server.on('sessionError', () => {});
-    server.on('stream', (stream, headers) => this.#take(stream, headers));
+    server.on('stream', (stream, headers) => this.#take(stream as ServerHttp2Stream, headers));
   }
 
   static async start(options: SecureServerOptions = {}): Promise<ApnsService> {
@@ -123,15 +123,22 @@ export class ApnsService {
     return socket.getPeerCertificate().subject?.CN as string | undefined;
   }
 
-  connections(): Promise<number> {
+  /** @returns how many sockets the clients had left open, after they had a moment to close them */
+  async close(): Promise<number> {
+    let left = await this.#connections();
+    for (let wait = 0; left > 0 && wait < 200; wait++) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      left = await this.#connections();
+    }
+    for (const session of this.sessions) session.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+    return left;
+  }
+
+  #connections(): Promise<number> {
     return new Promise((resolve, reject) =>
       this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
     );
-  }
-
-  async close(): Promise<void> {
-    for (const session of this.sessions) session.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
   }
 
   #take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -159,9 +166,4 @@ export class ApnsService {
       stream.end(body.reason ? JSON.stringify(body) : undefined);
     });
   }
-}
-
-/** A `setImmediate` that can be awaited: lets everything that is due on this machine happen. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
