@@ -11,6 +11,7 @@ import { serveMessageSocket } from './chromium/socket.ts';
 import { handleControl } from './control.ts';
 import { Faults } from './faults.ts';
 import { FirebaseTokens } from './firebase/tokens.ts';
+import { gateConnections } from './frame-gate.ts';
 import { type Request, type Response, writeAnswer } from './http.ts';
 import { Journal, type PushRecord } from './journal.ts';
 import { listen } from './listener.ts';
@@ -111,6 +112,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const plainServer = createServer();
   const plain = await listen(plainServer, port, host, '--port');
   const secureServer = createSecureServer({ ...identity, allowHTTP1: true });
+  gateConnections(secureServer);
   const secure = await listen(secureServer, httpsPort, host, '--https-port');
   const mcsServer = createTlsServer(identity);
   const mcs = await listen(mcsServer, mcsPort, host, '--mcs-port');

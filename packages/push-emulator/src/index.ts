@@ -13,6 +13,7 @@ export type { Fault, Faults } from './faults.ts';
 export type { PushRecord, PushState } from './journal.ts';
 export type { ServiceAccountOptions } from './oauth/google.ts';
 export type { HmsApp } from './oauth/huawei.ts';
+export { redirectVendors } from './redirect.ts';
 export type { ServiceName } from './service.ts';
 export type { ApnsControls, FcmControls, HmsControls, VendorControls } from './vendors.ts';
 export type { PushHeaders, Urgency } from './webpush/headers.ts';

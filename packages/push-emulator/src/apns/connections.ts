@@ -1,6 +1,6 @@
 import type { ServerHttp2Session } from 'node:http2';
+import type { FrameGate } from '../frame-gate.ts';
 import type { ApnsCredentials, ProviderCertificate } from './credentials.ts';
-import type { FrameGate } from './frame-gate.ts';
 import { ProviderTokens } from './provider-token.ts';
 
 /** What APNs allows before it knows who asks, and after. */

@@ -1,10 +1,10 @@
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { KeyAndCertificate } from '../certificates/authority.ts';
+import { FrameGate } from '../frame-gate.ts';
 import type { Request, Response } from '../http.ts';
 import { type ApnsConnections, type Connection, FIRST_STREAMS } from './connections.ts';
 import type { ApnsCredentials } from './credentials.ts';
-import { FrameGate } from './frame-gate.ts';
 
 export interface ApnsListenerOptions {
   /** `ca` is the authority that client certificates are to be of, PEM. */
