@@ -39,6 +39,7 @@ async function measureAll({ quick, progress }: RunOptions): Promise<SuiteReport>
   const config: WebPushConfig = {
     vapid_public_key: keys.publicKey,
     vapid_private_key: keys.privateKey,
+    previous_vapid_keys: [],
     subject: 'mailto:ops@example.com',
     tokens_batch_size: BATCH_SIZE,
     allowed_endpoint_origins: [],

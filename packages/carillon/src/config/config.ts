@@ -97,9 +97,14 @@ export interface ConsumerConfig {
   postgresql: PostgresConsumerOptions;
 }
 
-export interface WebPushConfig {
+export interface VapidPair {
   vapid_public_key: string;
   vapid_private_key: string;
+}
+
+export interface WebPushConfig extends VapidPair {
+  /** Pairs that were in use before: subscriptions made with them are still sent to. */
+  previous_vapid_keys: VapidPair[];
   subject: string;
   tokens_batch_size: number;
   allowed_endpoint_origins: string[];

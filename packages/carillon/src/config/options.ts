@@ -9,6 +9,7 @@ import type {
   ProviderConfigs,
   PushConfig,
   TokenOptions,
+  VapidPair,
 } from './config.ts';
 import {
   choice,
@@ -115,6 +116,7 @@ const providers = {
   webpush: section({
     vapid_public_key: text(),
     vapid_private_key: text(),
+    previous_vapid_keys: list(section<VapidPair>({ vapid_public_key: text(), vapid_private_key: text() })),
     subject: text('', 'a mailto: or https: URL'),
     tokens_batch_size: integer(100, 1, 1_000),
     allowed_endpoint_origins: texts(),

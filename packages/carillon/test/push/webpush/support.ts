@@ -25,6 +25,7 @@ export function webPushConfig(overrides: Partial<WebPushConfig> = {}): WebPushCo
   return {
     vapid_public_key: vapidKeys.publicKey,
     vapid_private_key: vapidKeys.privateKey,
+    previous_vapid_keys: [],
     subject: 'mailto:ops@example.com',
     tokens_batch_size: 100,
     allowed_endpoint_origins: [],
@@ -81,6 +82,8 @@ export class PushService {
   readonly received: ReceivedPush[] = [];
   readonly sessions: ServerHttp2Session[] = [];
   connections = 0;
+  /** Connections that are open now. */
+  open = 0;
   answer: Answer = (_push, response) => {
     response.writeHead(201, { location: 'https://push.test/m/id-1' });
     response.end();
@@ -105,8 +108,12 @@ export class PushService {
         this.answer(push, response);
       });
     });
-    server.on('connection', () => {
+    server.on('connection', (socket) => {
       this.connections += 1;
+      this.open += 1;
+      socket.once('close', () => {
+        this.open -= 1;
+      });
     });
     server.on('session', (session: ServerHttp2Session) => {
       session.on('error', () => {});
