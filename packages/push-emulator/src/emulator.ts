@@ -127,6 +127,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const sendWebPush = createSendWebPush({ find: findSubscription, mailbox, journal, now });
   const vendors = createVendors({
     url,
+    authority,
     firebaseTokens,
     sendWebPush,
     ...(options.fcmQuotaPerMinute !== undefined && { fcmQuotaPerMinute: options.fcmQuotaPerMinute }),

@@ -1,5 +1,5 @@
 export { emulatorAgent } from './agent.ts';
-export type { ApnsKey, ApnsKeyOptions } from './apns/credentials.ts';
+export type { ApnsCertificate, ApnsCertificateOptions, ApnsKey, ApnsKeyOptions } from './apns/credentials.ts';
 export type { DeviceOptions, Environment } from './apns/devices.ts';
 export { type ChromiumArgumentsOptions, chromiumArguments } from './browsers/chromium.ts';
 export { firefoxPreferences } from './browsers/firefox.ts';

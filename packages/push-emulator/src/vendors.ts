@@ -1,7 +1,14 @@
 import { ApnsConnections } from './apns/connections.ts';
-import { ApnsCredentials, type ApnsKey, type ApnsKeyOptions } from './apns/credentials.ts';
+import {
+  type ApnsCertificate,
+  type ApnsCertificateOptions,
+  ApnsCredentials,
+  type ApnsKey,
+  type ApnsKeyOptions,
+} from './apns/credentials.ts';
 import { ApnsDevices, type DeviceOptions, type Environment } from './apns/devices.ts';
 import { createApnsService } from './apns/service.ts';
+import type { Authority } from './certificates/authority.ts';
 import { Phones } from './fcm/phones.ts';
 import { createFcmService, type WebApp } from './fcm/service.ts';
 import { Topics } from './fcm/topics.ts';
@@ -24,6 +31,8 @@ export interface VendorControls {
   hmsApp(options?: { readonly projectId?: string }): HmsApp;
   /** A new APNs key: the content of a `.p8` file, and its names. */
   apnsKey(options?: ApnsKeyOptions): ApnsKey;
+  /** A new client certificate for APNs, of the emulator's own authority. */
+  apnsCertificate(options?: ApnsCertificateOptions): ApnsCertificate;
   /** Ends all access tokens that are out, Google's and Huawei's, before the time that was promised. */
   expireAccessTokens(): void;
   /** How long access tokens live from now on, in seconds; the endpoints say so. */
@@ -72,6 +81,7 @@ export interface ApnsControls {
 export interface VendorsOptions extends ServiceContext {
   /** Origin of the emulator's plain HTTP. */
   readonly url: string;
+  readonly authority: Authority;
   readonly firebaseTokens: FirebaseTokens;
   readonly sendWebPush: SendWebPush;
   /** Messages that a Google project may send in a minute. */
@@ -80,7 +90,7 @@ export interface VendorsOptions extends ServiceContext {
 
 /** FCM, HMS and APNs with all that belongs to them. */
 export function createVendors(options: VendorsOptions) {
-  const { url, now, fcmQuotaPerMinute } = options;
+  const { url, authority, now, fcmQuotaPerMinute } = options;
   const google = new GoogleAccounts({ tokenUrl: () => `${url}/token`, now });
   const huawei = new HuaweiApps({ now });
   const phones = new Phones();
@@ -116,6 +126,7 @@ export function createVendors(options: VendorsOptions) {
     accessToken: (projectId) => google.accessToken(projectId),
     hmsApp: (appOptions) => huawei.createApp(appOptions),
     apnsKey: (keyOptions) => credentials.createKey(keyOptions),
+    apnsCertificate: (certificateOptions) => credentials.createCertificate(authority, certificateOptions),
     expireAccessTokens() {
       google.tokens.expireAll();
       huawei.tokens.expireAll();

@@ -410,3 +410,50 @@ suite('what goes wrong with a connection', () => {
     other.close();
   });
 });
+
+suite('a client certificate', () => {
+  async function connectWith(options: Parameters<PushEmulator['apnsCertificate']>[0]): Promise<ApnsSender> {
+    sender.close();
+    const { p12, passphrase } = emulator.apnsCertificate(options);
+    sender = await ApnsSender.connect(emulator, { pfx: p12, passphrase });
+    return sender;
+  }
+
+  test('of one topic stands for it: no provider token, no topic, no limit of streams', async () => {
+    await connectWith({ topics: [TOPIC], passphrase: 'päss' });
+    await sender.untilMaxStreams(1000);
+    const bare = { headers: { authorization: undefined, 'apns-topic': undefined } };
+    assert.equal(outcome(await send(bare)), 200);
+    assert.equal(outcome(await send({ headers: { authorization: 'bearer nonsense' } })), 200);
+  });
+
+  test('of several topics needs the topic, and allows no other', async () => {
+    const voip = `${TOPIC}.voip`;
+    await connectWith({ topics: [TOPIC, voip] });
+    assert.equal(outcome(await send({ headers: { 'apns-topic': undefined } })), '400 MissingTopic');
+    assert.equal(outcome(await send({ headers: { 'apns-topic': voip, 'apns-push-type': 'voip' } })), 200);
+    const complication = { 'apns-topic': `${TOPIC}.complication`, 'apns-push-type': 'complication' };
+    assert.equal(outcome(await send({ headers: complication })), '400 TopicDisallowed');
+  });
+
+  test('cannot ask for a location', async () => {
+    await connectWith({ topics: [`${TOPIC}.location-query`] });
+    const headers = { 'apns-topic': `${TOPIC}.location-query`, 'apns-push-type': 'location' };
+    assert.equal(outcome(await send({ headers })), '400 InvalidPushType');
+  });
+
+  test('of the other environment is refused', async () => {
+    await connectWith({ topics: [TOPIC], environment: 'development' });
+    assert.equal(outcome(await send()), '403 BadCertificateEnvironment');
+  });
+
+  test('of another authority is refused, unless a provider token comes with it', async () => {
+    const other = await startPushEmulator();
+    const { key: pem, cert } = other.apnsCertificate({ topics: [TOPIC] });
+    await other.close();
+    sender.close();
+    sender = await ApnsSender.connect(emulator, { key: pem, cert });
+    assert.equal(outcome(await send({ headers: { authorization: undefined } })), '403 BadCertificate');
+    assert.equal(outcome(await send()), 200);
+  });
+});

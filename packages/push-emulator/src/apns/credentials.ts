@@ -1,4 +1,12 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  X509Certificate,
+} from 'node:crypto';
+import type { Authority } from '../certificates/authority.ts';
+import { createPkcs12 } from '../certificates/pkcs12.ts';
 import type { Environment } from './devices.ts';
 
 const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
@@ -29,6 +37,26 @@ export interface ProviderKey {
   readonly environment?: Environment;
 }
 
+/** What a sender with certificate authentication needs, in both forms. */
+export interface ApnsCertificate {
+  /** PKCS#8, PEM. */
+  readonly key: string;
+  /** PEM. */
+  readonly cert: string;
+  /** PKCS#12 with both. */
+  readonly p12: Buffer;
+  readonly passphrase: string;
+}
+
+export interface ApnsCertificateOptions {
+  /** With one topic alone, senders may leave `apns-topic` out; `com.example.app` when absent. */
+  readonly topics?: readonly string[];
+  /** `production` when absent. */
+  readonly environment?: Environment;
+  /** Of the PKCS#12 file; empty when absent. */
+  readonly passphrase?: string;
+}
+
 /** A client certificate as APNs knows it. */
 export interface ProviderCertificate {
   readonly topics: readonly string[];
@@ -57,10 +85,21 @@ export class ApnsCredentials {
     return this.#keys.get(String(keyId));
   }
 
-  /** @param fingerprint SHA-256, as `node:tls` writes it */
-  addCertificate(fingerprint: string, certificate: ProviderCertificate): void {
-    this.#certificates.set(fingerprint, certificate);
+  createCertificate(
+    authority: Authority,
+    {
+      topics = ['com.example.app'],
+      environment = 'production',
+      passphrase = '',
+    }: ApnsCertificateOptions = {},
+  ): ApnsCertificate {
+    const { key, cert } = authority.issueClient({ topics, environment });
+    const { fingerprint256, raw } = new X509Certificate(cert);
+    this.#certificates.set(fingerprint256, { topics, environment });
+    return { key, cert, p12: createPkcs12({ key, certificate: raw, passphrase }), passphrase };
   }
+
+  /** @param fingerprint SHA-256, as `node:tls` writes it */
 
   certificate(fingerprint: string): ProviderCertificate | undefined {
     return this.#certificates.get(fingerprint);

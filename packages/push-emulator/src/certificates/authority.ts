@@ -7,7 +7,7 @@ import {
 } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createCertificate, spkiOf } from './certificate.ts';
+import { type ApnsClient, createCertificate, spkiOf } from './certificate.ts';
 
 const NAME = 'Push Emulator';
 const AUTHORITY_DAYS = 3650;
@@ -27,6 +27,8 @@ export interface Authority {
   readonly certificate: string;
   /** A new key with a certificate for these names and addresses. */
   issue(hosts: readonly string[]): KeyAndCertificate;
+  /** A new key with a certificate for a sender to APNs. */
+  issueClient(client: ApnsClient): KeyAndCertificate;
 }
 
 /** Makes an authority that nobody knows yet. `key` is its private key, as PEM. */
@@ -86,22 +88,24 @@ function authorityOf(keyPem: string, certificate: string): Authority {
   const issuerKey = createPrivateKey(keyPem);
   const issuerPublicKey = createPublicKey(issuerKey);
   const issuer = new X509Certificate(certificate).subject.replace(/^CN=/, '');
+  const issueTo = (subject: string, options: { hosts?: readonly string[]; client?: ApnsClient }) => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const own = createCertificate({
+      subject,
+      publicKey,
+      issuer,
+      issuerKey,
+      issuerPublicKey,
+      days: SERVER_DAYS,
+      ...options,
+    });
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    return { key, cert: own + certificate };
+  };
   return {
     certificate,
-    issue(hosts) {
-      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const own = createCertificate({
-        subject: 'push emulator',
-        publicKey,
-        issuer,
-        issuerKey,
-        issuerPublicKey,
-        days: SERVER_DAYS,
-        hosts,
-      });
-      const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-      return { key, cert: own + certificate };
-    },
+    issue: (hosts) => issueTo('push emulator', { hosts }),
+    issueClient: (client) => issueTo(`Apple Push Services: ${client.topics[0]}`, { client }),
   };
 }
 

@@ -3,6 +3,7 @@ import { isIPv4, isIPv6 } from 'node:net';
 import {
   bitString,
   boolean,
+  der,
   explicit,
   implicit,
   integer,
@@ -26,13 +27,21 @@ export interface CertificateOptions {
   readonly issuerPublicKey: KeyObject;
   /** From yesterday on. */
   readonly days: number;
-  /** Names and IP addresses of a server, `*.` allowed; undefined makes a certificate authority. */
+  /** Names and IP addresses of a server, `*.` allowed; without `hosts` and `client`, it is a certificate authority. */
   readonly hosts?: readonly string[];
+  readonly client?: ApnsClient;
+}
+
+/** What Apple's certificates for senders say of them (vendors.md 2.1). */
+export interface ApnsClient {
+  /** The first of them is the subject's UID. */
+  readonly topics: readonly string[];
+  readonly environment: 'development' | 'production';
 }
 
 /** An X.509 version 3 certificate (RFC 5280), signed with ECDSA and SHA-256, as PEM. */
 export function createCertificate(options: CertificateOptions): string {
-  const { subject, publicKey, issuer, issuerKey, issuerPublicKey, days, hosts } = options;
+  const { subject, publicKey, issuer, issuerKey, issuerPublicKey, days, hosts, client } = options;
   const serial = randomBytes(16);
   serial[0]! &= 0x7f;
   serial[0]! |= 0x01;
@@ -43,14 +52,14 @@ export function createCertificate(options: CertificateOptions): string {
     ECDSA_SHA256,
     name(issuer),
     sequence(utcTime(new Date(now - DAY_MS)), utcTime(new Date(now + days * DAY_MS))),
-    name(subject),
+    name(subject, client?.topics[0]),
     spkiOf(publicKey),
     explicit(
       3,
       sequence(
         extension('2.5.29.14', octetString(keyId(publicKey))),
         extension('2.5.29.35', sequence(implicit(0, keyId(issuerPublicKey)))),
-        ...(hosts ? serverExtensions(hosts) : authorityExtensions()),
+        ...(client ? clientExtensions(client) : hosts ? serverExtensions(hosts) : authorityExtensions()),
       ),
     ),
   );
@@ -82,6 +91,19 @@ function serverExtensions(hosts: readonly string[]): Buffer[] {
   ];
 }
 
+function clientExtensions({ topics, environment }: ApnsClient): Buffer[] {
+  const apple = '1.2.840.113635.100.6.3';
+  const kinds = topics.flatMap((topic) => [utf8String(topic), sequence(utf8String('app'))]);
+  return [
+    extension('2.5.29.19', sequence(), true),
+    extension('2.5.29.15', bitString(Buffer.of(0b1000_0000), 7), true),
+    // clientAuth.
+    extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.2'))),
+    extension(`${apple}.${environment === 'development' ? 1 : 2}`, der(0x05)),
+    extension(`${apple}.6`, sequence(...kinds)),
+  ];
+}
+
 function generalName(host: string): Buffer {
   const address = addressBytes(host);
   return address ? implicit(7, address) : implicit(2, Buffer.from(host));
@@ -101,8 +123,12 @@ function addressBytes(host: string): Buffer | undefined {
   return Buffer.from(all.map((group) => group.padStart(4, '0')).join(''), 'hex');
 }
 
-function name(commonName: string): Buffer {
-  return sequence(set(sequence(oid('2.5.4.3'), utf8String(commonName))));
+function name(commonName: string, uid?: string): Buffer {
+  const part = (id: string, text: string) => set(sequence(oid(id), utf8String(text)));
+  return sequence(
+    ...(uid === undefined ? [] : [part('0.9.2342.19200300.100.1.1', uid)]),
+    part('2.5.4.3', commonName),
+  );
 }
 
 function extension(id: string, value: Buffer, isCritical = false): Buffer {
