@@ -32,7 +32,7 @@ suite('messages of a room', () => {
     });
   });
 
-  test('a message that comes twice, by event and as an answer, is there once and in its place', () => {
+  test('B8: a message that comes twice, however late, by event and as an answer, is there once and in its place', () => {
     let state = opened(1, 3);
     for (const id of [5, 4, 5]) state = addMessage(state, message(id));
     assert.deepEqual(ids(state), [1, 2, 3, 4, 5]);

@@ -54,9 +54,11 @@ suite('a session', () => {
   let store: Store;
   let realtime: RealtimeHandlers;
   let session: Session;
+  let readToTheEnd: number[];
 
   beforeEach(() => {
     server = new FakeServer();
+    readToTheEnd = [];
     store = new Store();
     store.update(() => stateWith());
     session = new Session({
@@ -68,6 +70,7 @@ suite('a session', () => {
         return { close() {} };
       },
       onSubscribed: () => {},
+      onRead: (roomId) => readToTheEnd.push(roomId),
     });
   });
   afterEach(() => session.close());
@@ -195,6 +198,30 @@ suite('a session', () => {
     assert.equal(shownIds()?.length, 100);
     await session.loadOlder(1);
     assert.deepEqual(server.open(), [], 'the beginning is known');
+  });
+
+  test('P7: a room that is read to its end, here, elsewhere or while we were away, has no use for its banners', async () => {
+    await start(room(1, { unread_count: 2 }), room(2, { unread_count: 1 }), room(3));
+    assert.deepEqual(readToTheEnd, [3]);
+    realtime.onEvent({ type: 'room_read', body: { room_id: 1, last_read_id: 4, unread_count: 1 } });
+    assert.deepEqual(readToTheEnd, [3], 'one message is still new');
+    realtime.onEvent({ type: 'room_read', body: { room_id: 1, last_read_id: 5, unread_count: 0 } });
+    realtime.onEvent(added(message(9, { room: { id: 2, version: 9, bumped_at: '' } })));
+    void session.markRead(2);
+    await server.answer('read 2 9', { unread_count: 0, last_read_id: 9 });
+    assert.deepEqual(readToTheEnd, [3, 1, 2]);
+  });
+
+  test('F1: an event takes effect at once and once, whatever is being waited for', async () => {
+    await start(room(1));
+    await open(page(1, 2));
+    realtime.onEvent(added(message(7, { room: { id: 2, version: 7, bumped_at: '' } })));
+    assert.deepEqual(server.open(), ['room 2']);
+    for (const id of [3, 4, 5]) realtime.onEvent(added(message(id)));
+    assert.deepEqual(shownIds(), [1, 2, 3, 4, 5], 'while room 2 is still under way');
+    await server.answer('room 2', room(2, { version: 7 }));
+    assert.deepEqual(shownIds(), [1, 2, 3, 4, 5]);
+    assert.equal(store.state.rooms[1]?.unread_count, 3);
   });
 
   test('a room is marked as read once for each newest message, and again if that failed', async () => {

@@ -69,14 +69,13 @@ export class Chat {
     }, TOAST_MS);
   }
 
-  /** Makes sure that a room and its newest messages are here. @returns false when it is not ours */
+  /**
+   * Makes sure that a room and its newest messages are here.
+   * @returns false when it is not ours
+   * @throws ApiError, NetworkError
+   */
   async openRoom(roomId: number): Promise<boolean> {
-    try {
-      return (await this.#session?.openRoom(roomId)) ?? true;
-    } catch (error) {
-      this.toast(`This room could not be loaded: ${(error as Error).message}`);
-      return true;
-    }
+    return (await this.#session?.openRoom(roomId)) ?? true;
   }
 
   async loadOlder(roomId: number): Promise<void> {
@@ -89,7 +88,7 @@ export class Chat {
 
   /** A room's end is before somebody's eyes: it is read, and its banners go. */
   async markRead(roomId: number): Promise<void> {
-    if (await this.#session?.markRead(roomId)) this.notifications.clear(roomId);
+    await this.#session?.markRead(roomId);
   }
 
   async createRoom(name: string): Promise<Room> {
@@ -129,6 +128,7 @@ export class Chat {
       store: this.store,
       openRealtime: (handlers) => new Realtime(user.id, this.api, handlers),
       onSubscribed: () => this.outgoing.resume(),
+      onRead: (roomId) => this.notifications.clear(roomId),
     });
     void this.notifications.start(user.id, settings);
   }

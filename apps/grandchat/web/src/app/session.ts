@@ -20,6 +20,8 @@ export interface SessionOptions {
   readonly openRealtime: (handlers: RealtimeHandlers) => { close(): void };
   /** Subscribed: what waits may go out. */
   readonly onSubscribed: () => void;
+  /** A room was read to its end, here or elsewhere: its banners are of no use any more (P7). */
+  readonly onRead: (roomId: number) => void;
 }
 
 /**
@@ -32,6 +34,7 @@ export class Session {
   readonly #userId: number;
   readonly #realtime: { close(): void };
   readonly #onSubscribed: () => void;
+  readonly #onRead: (roomId: number) => void;
   readonly #loading = new Map<string, Promise<void>>();
   /** Versions that rooms unknown to us have reached, while they are being fetched. */
   readonly #wanted = new Map<number, number>();
@@ -45,11 +48,12 @@ export class Session {
     WITHOUT_SOCKET_MS,
   );
 
-  constructor({ user, api, store, openRealtime, onSubscribed }: SessionOptions) {
+  constructor({ user, api, store, openRealtime, onSubscribed, onRead }: SessionOptions) {
     this.#api = api;
     this.#store = store;
     this.#userId = user.id;
     this.#onSubscribed = onSubscribed;
+    this.#onRead = onRead;
     this.#realtime = openRealtime({
       onState: (connection) => this.#update((state) => ({ ...state, connection })),
       onEvent: (event) => this.#onEvent(event),
@@ -85,20 +89,20 @@ export class Session {
     });
   }
 
-  /** Marks a room as read up to its newest message; asks the server once for each. @returns whether it was news */
-  async markRead(roomId: number): Promise<boolean> {
+  /** Marks a room as read up to its newest message; asks the server once for each. */
+  async markRead(roomId: number): Promise<void> {
     const room = this.#store.state.rooms[roomId];
     const newest = room?.last_message?.id ?? 0;
-    if (!room || newest <= room.last_read_id || (this.#reading.get(roomId) ?? 0) >= newest) return false;
+    if (!room || newest <= room.last_read_id || (this.#reading.get(roomId) ?? 0) >= newest) return;
     this.#reading.set(roomId, newest);
     try {
       const read = await this.#api.read(roomId, newest);
       this.#update((state) => applyRead(state, roomId, read));
+      this.#onRead(roomId);
     } catch {
       // The next message or the next look at the room tries again.
       this.#reading.delete(roomId);
     }
-    return true;
   }
 
   async fetchRoom(roomId: number): Promise<void> {
@@ -127,6 +131,7 @@ export class Session {
         const before = this.#store.state;
         const rooms = await this.#allRooms();
         this.#update((state) => replaceRooms(state, rooms, before));
+        for (const { id, unread_count } of rooms) if (unread_count === 0) this.#onRead(id);
         const open = Object.keys(this.#store.state.conversations).map(Number);
         await Promise.all(open.map((roomId) => this.#loadNewest(roomId)));
       } catch {
@@ -181,6 +186,7 @@ export class Session {
       }
       case 'room_read':
         this.#update((state) => applyRead(state, event.body.room_id, event.body));
+        if (event.body.unread_count === 0) this.#onRead(event.body.room_id);
     }
   }
 

@@ -18,7 +18,11 @@ export class Realtime {
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #closed = false;
 
-  constructor(userId: number, api: Api, handlers: RealtimeHandlers) {
+  constructor(
+    userId: number,
+    api: Pick<Api, 'connectionToken' | 'subscriptionToken'>,
+    handlers: RealtimeHandlers,
+  ) {
     const url = new URL('/connection/websocket', location.href);
     url.protocol = url.protocol.replace('http', 'ws');
     this.#client = new Centrifuge(url.href, {
