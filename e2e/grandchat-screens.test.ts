@@ -5,7 +5,7 @@ import { startApp } from './support/app.ts';
 import { missing } from './support/requires.ts';
 
 suite('GrandChat’s screens', { skip: missing('chromium') }, () => {
-  test('no screen has axe violations or sticks out sideways, on a phone and a desktop, light and dark', async () => {
+  test('F13: no screen has axe violations, asks another host or sticks out sideways, on a phone and a desktop, light and dark', async () => {
     const app = await startApp();
     try {
       assert.deepEqual(await checkScreens(app.origin), []);

@@ -86,6 +86,7 @@ export function Composer({ roomId, disabled }: { roomId: number; disabled: boole
         aria-label="Message"
         placeholder="Write a message"
         rows={1}
+        dir="auto"
         maxLength={MAX_LENGTH}
         value={text}
         disabled={disabled}

@@ -13,7 +13,11 @@ export const MessageBubble = memo(function MessageBubble({ message }: { message:
       className={pending ? `message ${pending.state}` : 'message'}
       data-testid={pending ? `pending-${pending.state}` : `message-${id}`}
     >
-      <p className={isEmojiOnly(content) ? 'bubble emoji-only' : 'bubble'} title={fullTime(created_at)}>
+      <p
+        className={isEmojiOnly(content) ? 'bubble emoji-only' : 'bubble'}
+        title={fullTime(created_at)}
+        dir="auto"
+      >
         <Linkified text={content} />
       </p>
       {pending && <PendingNote pending={pending} />}

@@ -1,10 +1,10 @@
-import { useEffect, useState } from 'react';
 import { Link, useParams } from 'react-router';
-import { useChat, useStore } from '../app/context.ts';
+import { useStore } from '../app/context.ts';
 import { Skeleton } from '../components/skeleton.tsx';
 import { Composer } from './composer.tsx';
 import { MessageList } from './message-list.tsx';
 import { RoomHeader } from './room-header.tsx';
+import { useOpenRoom } from './use-open-room.ts';
 
 export function RoomPane() {
   const roomId = Number(useParams().id);
@@ -12,20 +12,9 @@ export function RoomPane() {
 }
 
 function OpenRoom({ roomId }: { roomId: number }) {
-  const chat = useChat();
   const room = useStore((state) => state.rooms[roomId]);
   const conversation = useStore((state) => state.conversations[roomId]);
-  const isLoaded = useStore((state) => state.roomsLoaded);
-  const connection = useStore((state) => state.connection);
-  const [missing, setMissing] = useState(false);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what could not be loaded is tried again as the connection changes
-  useEffect(() => {
-    let current = true;
-    if (isLoaded) chat.openRoom(roomId).then((found) => current && setMissing(!found));
-    return () => {
-      current = false;
-    };
-  }, [chat, roomId, isLoaded, connection]);
+  const { missing, problem } = useOpenRoom(roomId);
   if (missing && !room) {
     return (
       <div className="nothing">
@@ -45,6 +34,11 @@ function OpenRoom({ roomId }: { roomId: number }) {
         <MessageList room={room} conversation={conversation} />
       ) : (
         <Skeleton rows={8} kind="messages" />
+      )}
+      {problem && !conversation?.isLoaded && (
+        <p className="problem room-problem" role="alert">
+          This room could not be loaded: {problem} Trying again …
+        </p>
       )}
       <Composer roomId={roomId} disabled={!room} />
     </section>

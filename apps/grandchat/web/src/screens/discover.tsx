@@ -15,7 +15,9 @@ export function Discover() {
   const [query, setQuery] = useState('');
   const [page, setPage] = useState<Page<FoundRoom>>();
   const [problem, setProblem] = useState('');
+  const [attempt, setAttempt] = useState(0);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each attempt asks again
   useEffect(() => {
     let current = true;
     const timer = setTimeout(
@@ -26,7 +28,12 @@ export function Discover() {
             setPage(found);
             setProblem('');
           },
-          (error: Error) => current && setProblem(error.message),
+          (error: Error) => {
+            if (!current) return;
+            // What was found for another query would pass for an answer to this one.
+            setPage(undefined);
+            setProblem(error.message);
+          },
         ),
       query ? TYPING_PAUSE_MS : 0,
     );
@@ -34,7 +41,7 @@ export function Discover() {
       current = false;
       clearTimeout(timer);
     };
-  }, [chat, query]);
+  }, [chat, query, attempt]);
 
   async function loadMore() {
     if (!page?.next) return;
@@ -69,7 +76,10 @@ export function Discover() {
         />
         {problem && (
           <p className="problem" role="alert">
-            {problem}
+            Rooms could not be loaded: {problem}{' '}
+            <button type="button" className="link" onClick={() => setAttempt(attempt + 1)}>
+              Try again
+            </button>
           </p>
         )}
         {!page && !problem && <Skeleton rows={6} kind="rooms" />}

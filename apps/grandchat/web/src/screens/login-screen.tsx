@@ -1,4 +1,4 @@
-import { type FormEvent, useId, useState } from 'react';
+import { type FormEvent, useEffect, useId, useRef, useState } from 'react';
 import { useChat } from '../app/context.ts';
 
 export function LoginScreen() {
@@ -7,6 +7,12 @@ export function LoginScreen() {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState('');
   const id = useId();
+  const nameRef = useRef<HTMLInputElement>(null);
+
+  useEffect(() => {
+    // On a phone the focus would bring up the keyboard.
+    if (matchMedia('(hover: hover)').matches) nameRef.current?.focus();
+  }, []);
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -35,6 +41,7 @@ export function LoginScreen() {
         </p>
         <label htmlFor={`${id}name`}>Username</label>
         <input
+          ref={nameRef}
           id={`${id}name`}
           name="username"
           data-testid="login-username"

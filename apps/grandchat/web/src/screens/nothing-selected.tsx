@@ -2,6 +2,9 @@ import { useStore } from '../app/context.ts';
 
 export function NothingSelected() {
   const hasRooms = useStore((state) => Object.keys(state.rooms).length > 0);
+  const isLoaded = useStore((state) => state.roomsLoaded);
+  // Which of the two it is, is not known yet.
+  if (!isLoaded && !hasRooms) return null;
   return (
     <div className="nothing">
       <img src="/icon.svg" alt="" width="72" height="72" />
