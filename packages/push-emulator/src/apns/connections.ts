@@ -4,7 +4,7 @@ import type { ApnsCredentials, ProviderCertificate } from './credentials.ts';
 import { ProviderTokens } from './provider-token.ts';
 
 /** What APNs allows before it knows who asks, and after. */
-export const FIRST_STREAMS = 1;
+const FIRST_STREAMS = 1;
 const TRUSTED_STREAMS = 1000;
 
 export interface Connection {
@@ -27,18 +27,21 @@ export class ApnsConnections {
     this.#credentials = credentials;
   }
 
+  /** How many streams the first SETTINGS of a connection are to allow. */
+  firstStreams(certificate: Connection['certificate']): number {
+    return this.#forcedMaxStreams ?? (typeof certificate === 'object' ? TRUSTED_STREAMS : FIRST_STREAMS);
+  }
+
   add(session: ServerHttp2Session, gate: FrameGate, certificate: Connection['certificate']): void {
     const connection: Connection = {
       tokens: new ProviderTokens(this.#credentials),
-      maxStreams: FIRST_STREAMS,
+      maxStreams: typeof certificate === 'object' ? TRUSTED_STREAMS : FIRST_STREAMS,
       ...(certificate && { certificate }),
     };
     gate.dropsPings = !this.#answersPings;
     this.#open.set(session, { connection, gate });
     session.on('error', () => {});
     session.once('close', () => this.#open.delete(session));
-    if (this.#forcedMaxStreams !== undefined) this.#apply(session, connection);
-    if (certificate && certificate !== 'bad') this.#set(session, connection, TRUSTED_STREAMS);
   }
 
   get(session: ServerHttp2Session): Connection | undefined {

@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type TLSSocket, type Server as TlsServ
 import type { KeyAndCertificate } from '../certificates/authority.ts';
 import { FrameGate } from '../frame-gate.ts';
 import type { Request, Response } from '../http.ts';
-import { type ApnsConnections, type Connection, FIRST_STREAMS } from './connections.ts';
+import type { ApnsConnections, Connection } from './connections.ts';
 import type { ApnsCredentials } from './credentials.ts';
 
 export interface ApnsListenerOptions {
@@ -20,11 +20,7 @@ export interface ApnsListenerOptions {
  */
 export function createApnsListener(options: ApnsListenerOptions): TlsServer {
   const { identity, credentials, connections, onRequest } = options;
-  const http2 = createHttp2Server({
-    settings: { maxConcurrentStreams: FIRST_STREAMS, maxHeaderListSize: 8000 },
-  });
-  let welcome = (_: ServerHttp2Session) => {};
-  http2.on('session', (session: ServerHttp2Session) => welcome(session));
+  const http2 = createHttp2Server();
   http2.on('request', onRequest);
   http2.on('sessionError', () => {});
 
@@ -42,8 +38,10 @@ export function createApnsListener(options: ApnsListenerOptions): TlsServer {
     }
     const gate = new FrameGate(socket);
     const certificate = certificateOf(socket, credentials);
+    const maxConcurrentStreams = connections.firstStreams(certificate);
+    http2.updateSettings({ maxConcurrentStreams, maxHeaderListSize: 8000 });
     // Node makes the session, and tells of it, before `emit` returns.
-    welcome = (session) => connections.add(session, gate, certificate);
+    http2.once('session', (session: ServerHttp2Session) => connections.add(session, gate, certificate));
     http2.emit('connection', gate);
   });
   server.on('tlsClientError', () => {});
