@@ -57,7 +57,7 @@ suite('GrandChat rings a stock Firefox', { skip: missing('firefox', 'dbus', 'pos
     await chat.page.close();
   });
 
-  test('with the tab closed, a message rings with room, author and text, and a click opens the room', async () => {
+  test('P8: with the tab closed, a message rings with room, author and text, and a click opens the room', async () => {
     await ann.write(rooms.garden, 'The roses are out');
     const shown = await notification('The roses are out');
     assert.deepEqual([shown.summary, shown.body], ['garden', 'ann: The roses are out']);
@@ -111,7 +111,7 @@ suite('GrandChat rings a stock Firefox', { skip: missing('firefox', 'dbus', 'pos
     await chat.page.close();
   });
 
-  test('the room in focus rings not, another one does', async () => {
+  test('P7: the room in focus rings not, another one does', async () => {
     const chat = await newPage();
     await chat.page.goto(roomUrl(rooms.library));
     await chat.page.waitForSelector('[data-testid="composer"]');
@@ -128,7 +128,7 @@ suite('GrandChat rings a stock Firefox', { skip: missing('firefox', 'dbus', 'pos
     await chat.page.close();
   });
 
-  test('the writer is not rung, on no device', async () => {
+  test('P6: the writer is not rung, on no device', async () => {
     const [home] = endpoints();
     emulator.forgetMessages();
     await bob.write(rooms.workshop, 'I write this myself');

@@ -98,7 +98,7 @@ eachDatabase('the outbox consumer', (open) => {
     );
   const left = async () => (await database.db.query<{ n: number }>('SELECT count(*) AS n FROM outbox'))[0]?.n;
 
-  test('runs what is there and what comes, in order, and empties the table', async () => {
+  test('B7: runs what is there and what comes, in order, and empties the table', async () => {
     await insert(250);
     await bench.consumer.start();
     await bench.until(() => bench.processed === 250);
@@ -119,7 +119,7 @@ eachDatabase('the outbox consumer', (open) => {
     assert.ok(performance.now() - started < 2_000);
   });
 
-  test('a row that fails for now holds up its partition and keeps the order, and no other partition', async () => {
+  test('B4: a row that fails for now holds up its partition and keeps the order, and no other partition', async () => {
     bench = new Bench(database.db, { num_partitions: 2 });
     let failures = 0;
     bench.dispatch = async (_method, { n }) => {

@@ -131,7 +131,8 @@ export class Session {
         const before = this.#store.state;
         const rooms = await this.#allRooms();
         this.#update((state) => replaceRooms(state, rooms, before));
-        for (const { id, unread_count } of rooms) if (unread_count === 0) this.#onRead(id);
+        for (const { id, unread_count } of Object.values(this.#store.state.rooms))
+          if (unread_count === 0) this.#onRead(id);
         const open = Object.keys(this.#store.state.conversations).map(Number);
         await Promise.all(open.map((roomId) => this.#loadNewest(roomId)));
       } catch {
