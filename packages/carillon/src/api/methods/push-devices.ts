@@ -130,8 +130,11 @@ function checkSelection({ ids, users }: { ids?: string[]; users?: string[] }): D
   return selection;
 }
 
-/** A device as the API writes it: zero values left out, keys as a JSON string. */
+/** A device as the API writes it: zero values left out, keys as a JSON string of `p256dh` and `auth`. */
 export function showDevice(device: Device): object {
   const { webpush_keys: keys, ...rest } = device;
-  return withoutZeros({ ...rest, webpush_keys: keys ? JSON.stringify(keys) : '' });
+  return withoutZeros({
+    ...rest,
+    webpush_keys: keys ? JSON.stringify({ p256dh: keys.p256dh, auth: keys.auth }) : '',
+  });
 }

@@ -7,13 +7,14 @@ export type ProviderName = 'fcm' | 'hms' | 'apns' | 'webpush';
 export const PROVIDER_NAMES: readonly ProviderName[] = ['fcm', 'hms', 'apns', 'webpush'];
 
 /**
- * One address to send to. For `webpush` the token is the endpoint and `keys` are the subscription's. A native topic or
- * condition is one target, too: `kind` says so, and `token` has its text.
+ * One address to send to. For `webpush` the token is the endpoint and `keys` are the subscription's; `vapid` is the public
+ * key it was made for, where that is known. A native topic or condition is one target, too: `kind` says so, and `token`
+ * has its text.
  */
 export interface Target {
   readonly token: string;
   readonly kind?: 'topic' | 'condition';
-  readonly keys?: { readonly p256dh: string; readonly auth: string };
+  readonly keys?: { readonly p256dh: string; readonly auth: string; readonly vapid?: string };
 }
 
 /** The provider's own block of `notification`, e.g. `{headers, payload}` for webpush. Plain data, cloneable. */

@@ -9,6 +9,8 @@ export interface PushResponse {
   readonly retryAfter?: string | undefined;
   /** The beginning of the body, or for WNS its error header. */
   readonly text: string;
+  /** Of WNS alone: its `X-WNS-Status`, or `unknown` where it gives none. */
+  readonly wns?: string | undefined;
 }
 
 const MAX_REASON_LENGTH = 200;
@@ -20,6 +22,7 @@ export function readResponse(response: HttpResponse): PushResponse {
     location: headerOf(response, 'location'),
     retryAfter: headerOf(response, 'retry-after'),
     text: response.text || headerOf(response, 'x-wns-error-description') || '',
+    wns: headerOf(response, 'x-wns-status') ?? (headerOf(response, 'x-wns-msg-id') && 'unknown'),
   };
 }
 
@@ -28,10 +31,8 @@ const CODES: Readonly<Record<number, string>> = {
   400: 'bad_request',
   401: 'unauthorized',
   403: 'forbidden',
-  404: 'unregistered',
   406: 'too_many_requests', // WNS says so, with Retry-After
   408: 'timeout',
-  410: 'unregistered',
   413: 'payload_too_large',
   429: 'too_many_requests',
   500: 'internal_error',
@@ -49,7 +50,12 @@ export function outcomeOf(response: PushResponse, index: number, now: number): O
     return { index, kind: 'accepted', code: 'accepted', httpStatus: status, ...(id ? { id } : {}) };
   }
   const kind = kindOf(response);
-  const code = status >= 300 && status < 400 ? 'redirect' : (CODES[status] ?? `http_${status}`);
+  const code =
+    kind === 'gone'
+      ? 'unregistered'
+      : status >= 300 && status < 400
+        ? 'redirect'
+        : (CODES[status] ?? `http_${status}`);
   const retryAfterMs = kind === 'retry' ? parseRetryAfter(response.retryAfter, now) : undefined;
   return {
     index,
@@ -63,6 +69,8 @@ export function outcomeOf(response: PushResponse, index: number, now: number): O
 
 function kindOf({ status, text }: PushResponse): Outcome['kind'] {
   if (status === 404 || status === 410) return 'gone';
+  // Google, of a subscription that was made without a VAPID key.
+  if (status === 400 && text.includes('UnauthorizedRegistration')) return 'gone';
   // Apple ends a connection that idles with a 400.
   const passes =
     status >= 500 || RETRY_STATUSES.has(status) || (status === 400 && text.includes('IdleTimeout'));

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { WebPushConfig } from '../../../config/config.ts';
+import { Gate } from '../gate.ts';
 import { guardLookup } from '../http/addresses.ts';
 import { OriginClient, type Slot } from '../http/origin-client.ts';
 import {
@@ -11,13 +12,14 @@ import {
   type TransportOptions,
 } from '../http/transport.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
-import { encrypt, type SubscriptionKeys } from './encryption.ts';
+import { type Answer, MEND_MS } from '../verdict.ts';
+import { type Addressed, answerOfError, Deliveries, type Results } from './delivery.ts';
+import { encrypt } from './encryption.ts';
 import { createEndpointRules, type Endpoint } from './endpoint-rules.ts';
 import { type PreparedMessage, prepareMessage } from './message.ts';
-import { outcomeOf, type PushResponse, readResponse } from './outcome.ts';
 import { adaptHeaders } from './service-quirks.ts';
 import { readKeys } from './subscription.ts';
-import { createVapidSigner } from './vapid.ts';
+import { createVapidKeyRing } from './vapid.ts';
 
 export interface WebPushProviderOptions {
   /** Root certificates in place of Node's own (PEM). */
@@ -26,6 +28,8 @@ export interface WebPushProviderOptions {
   readonly lookup?: LookupFunction;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** Milliseconds; never goes back. */
+  readonly clock?: () => number;
   /** Default 5 000. */
   readonly connectTimeoutMs?: number;
   /** Default 10 000. */
@@ -36,26 +40,29 @@ export interface WebPushProviderOptions {
 
 /** Encryption blocks its thread; sockets get their turn after each of these many messages (about 2 ms). */
 const MESSAGES_PER_TURN = 16;
-/** Shorter last parts of an endpoint are ordinary words, not secrets. */
-const MIN_TOKEN_LENGTH = 16;
-
-interface Addressed {
-  readonly index: number;
-  readonly endpoint: Endpoint;
-  readonly keys: SubscriptionKeys;
-}
+/** Real push services have few origins; the bound is for allow-lists with `*`. */
+const MAX_GATES = 1_000;
+/** What sending to a service begins with after it was shut: few requests find out whether it was mended. */
+const RAMP_FROM = 0.1;
 
 /**
  * Sends web pushes: RFC 8030 requests, RFC 8291 bodies, RFC 8292 tokens, over HTTP/2 or HTTP/1.1 connections that are
  * kept per push service. The targets of one service go through its client in order; services do not wait for each
  * other.
  *
+ * A subscription belongs to the VAPID key it was made for (RFC 8292 §4.2). A push goes out under the recorded one, else
+ * under the one in use; where the service finds that it is another, the others of ours are tried at once. A service that
+ * refuses our token whoever it is for gets nothing more until the operator may have mended it.
+ *
  * @throws Error that names the option when the VAPID keys, the subject or an insecure origin are wrong
  */
 export function createWebPushProvider(config: WebPushConfig, options: WebPushProviderOptions = {}): Provider {
   const now = options.now ?? Date.now;
   const rules = createEndpointRules(config);
-  const vapid = createVapidSigner(config, now);
+  const vapid = createVapidKeyRing(config, now);
+  const closing = new AbortController();
+  const gates = new Map<string, Gate>();
+  const deliveries = new Deliveries({ vapid, clientOf, gateOf, now });
   const transport: TransportOptions = {
     ca: options.ca,
     lookup: guardLookup(options.lookup),
@@ -66,10 +73,10 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   };
   const insecureTransport = { ...transport, lookup: options.lookup ?? systemLookup };
   const clients = new Map<string, OriginClient>();
-  let closed = false;
 
-  /** Clients come and go with their connections. */
+  /** Clients come and go with their connections. Throws `TransportError` when the provider is closed. */
   function clientOf({ origin, insecure }: Endpoint): OriginClient {
+    if (closing.signal.aborted) throw closedError();
     let client = clients.get(origin);
     if (!client) {
       client = new OriginClient(origin, insecure ? insecureTransport : transport, () =>
@@ -80,6 +87,39 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     return client;
   }
 
+  function gateOf(origin: string): Gate {
+    let gate = gates.get(origin);
+    if (!gate) {
+      const { clock } = options;
+      gate = new Gate({
+        waitMs: MEND_MS,
+        rampFrom: RAMP_FROM,
+        signal: closing.signal,
+        ...(clock && { clock }),
+      });
+      if (gates.size >= MAX_GATES) gates.delete(gates.keys().next().value as string);
+      gates.set(origin, gate);
+    }
+    return gate;
+  }
+
+  /** Waits for room at the service; else what to report. Never rejects. */
+  async function admit({ endpoint }: Addressed, gate: Gate): Promise<[OriginClient, Slot] | Answer> {
+    try {
+      const refusal = gate.tryPass(1) ? undefined : await gate.pass(1);
+      if (refusal) return refusal;
+      const client = clientOf(endpoint);
+      const slot = await client.acquire();
+      // Others may have been told meanwhile that it is of no use.
+      const late = gate.refusal();
+      if (!late) return [client, slot];
+      slot.release();
+      return late;
+    } catch (error) {
+      return answerOfError(closing.signal.aborted ? closedError() : (error as TransportError));
+    }
+  }
+
   /**
    * A few at a time: wait for room at the service, encrypt them, set the requests off. Encrypting several in a row costs a
    * fifth less than in turns with requests: each of the two finds its code and tables in the processor's caches.
@@ -87,39 +127,43 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   async function sendToOrigin(
     addressed: readonly Addressed[],
     message: PreparedMessage,
-    report: (outcome: Outcome) => void,
+    results: Results,
   ): Promise<void> {
+    const gate = gateOf((addressed[0] as Addressed).endpoint.origin);
     const underWay: Promise<void>[] = [];
     for (let start = 0; start < addressed.length; ) {
       const one = addressed[start] as Addressed;
-      let client: OriginClient;
-      let slots: Slot[];
-      try {
-        if (closed) throw closedError();
-        client = clientOf(one.endpoint);
-        slots = [await client.acquire()];
-      } catch (error) {
-        report(outcomeOfError(error as TransportError, one.index));
+      const admitted = await admit(one, gate);
+      if ('kind' in admitted) {
+        results.report({ index: one.index, ...admitted });
         start += 1;
         continue;
       }
+      const [client, slot] = admitted;
+      const slots = [slot];
       // Only as many more as there is room for now: nobody else gets it while these are waited for.
       const most = Math.min(MESSAGES_PER_TURN, addressed.length - start);
       while (slots.length < most) {
-        const slot = client.tryAcquire();
-        if (!slot) break;
-        slots.push(slot);
+        const next = client.tryAcquire();
+        if (!next) break;
+        if (!gate.tryPass(1)) {
+          next.release();
+          break;
+        }
+        slots.push(next);
       }
       const ready = addressed.slice(start, start + slots.length);
       const requests = ready.map((recipient) => prepareRequest(recipient, message));
       for (const [position, recipient] of ready.entries()) {
-        const slot = slots[position] as Slot;
+        const itsSlot = slots[position] as Slot;
         const request = requests[position];
         if (request) {
-          underWay.push(deliver(recipient, client, slot, request).then(report));
+          underWay.push(deliveries.deliver(recipient, client, itsSlot, request, results));
         } else {
-          slot.release();
-          report(failed(recipient.index, 'invalid_keys', 'keys.p256dh is not a point of the curve P-256'));
+          itsSlot.release();
+          results.report(
+            failed(recipient.index, 'invalid_keys', 'keys.p256dh is not a point of the curve P-256'),
+          );
         }
       }
       start += ready.length;
@@ -129,7 +173,10 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   }
 
   /** @returns undefined when the subscription's public key lies on no curve */
-  function prepareRequest({ keys, endpoint }: Addressed, message: PreparedMessage): HttpRequest | undefined {
+  function prepareRequest(
+    { keys, endpoint, vapid: key }: Addressed,
+    message: PreparedMessage,
+  ): HttpRequest | undefined {
     let body: Buffer;
     try {
       body = encrypt(message.plaintext, keys);
@@ -137,27 +184,13 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       return undefined;
     }
     const headers = {
-      authorization: vapid.authorization(endpoint.origin),
+      authorization: vapid.signersFor(key)[0].authorization(endpoint.origin),
       'content-encoding': 'aes128gcm',
       'content-type': 'application/octet-stream',
       'content-length': String(body.length),
       ...adaptHeaders(endpoint.origin, message.headers),
     };
     return { path: endpoint.path, headers, body };
-  }
-
-  async function deliver(
-    { index }: Addressed,
-    client: OriginClient,
-    slot: Slot,
-    request: HttpRequest,
-  ): Promise<Outcome> {
-    try {
-      const response = readResponse(await client.send(slot, request));
-      return outcomeOf(hideToken(response, request.path), index, now());
-    } catch (error) {
-      return outcomeOfError(error as TransportError, index);
-    }
   }
 
   return {
@@ -183,10 +216,12 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
           else byOrigin.set(origin, [addressed]);
         }
       }
-      await Promise.all(Array.from(byOrigin.values(), (group) => sendToOrigin(group, message, report)));
+      const results: Results = { report, doubtful: [] };
+      await Promise.all(Array.from(byOrigin.values(), (group) => sendToOrigin(group, message, results)));
+      deliveries.settleDoubtful(results);
     },
     async close() {
-      closed = true;
+      closing.abort();
       for (const client of clients.values()) client.close();
     },
   };
@@ -195,7 +230,8 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     const endpoint = rules(target.token);
     if (typeof endpoint === 'string') return failed(index, 'endpoint_not_allowed', `endpoint: ${endpoint}`);
     try {
-      return { index, endpoint, keys: readKeys(target.keys ?? {}, 'keys') };
+      const keys = readKeys(target.keys ?? {}, 'keys');
+      return { index, endpoint, keys, vapid: target.keys?.vapid };
     } catch (error) {
       return failed(index, 'invalid_keys', (error as Error).message);
     }
@@ -204,17 +240,4 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
 
 function failed(index: number, code: string, reason: string): Outcome {
   return { index, kind: 'failed', code, reason };
-}
-
-/** The endpoint's last part is its secret; a service may repeat it in its words. */
-function hideToken(response: PushResponse, path: string): PushResponse {
-  const token = path.slice(path.lastIndexOf('/') + 1);
-  if (token.length < MIN_TOKEN_LENGTH || !response.text.includes(token)) return response;
-  return { ...response, text: response.text.replaceAll(token, `${token.slice(0, 4)}…`) };
-}
-
-/** Everything on the way to the service may pass, but for a name that leads into a private network. */
-function outcomeOfError(error: TransportError, index: number): Outcome {
-  const kind = error.code === 'address_blocked' ? 'failed' : 'retry';
-  return { index, kind, code: error.code, reason: error.message };
 }

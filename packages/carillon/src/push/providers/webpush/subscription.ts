@@ -7,14 +7,15 @@ import type { EndpointRules } from './endpoint-rules.ts';
 const MAX_SUBSCRIPTION_LENGTH = 4096;
 
 /**
- * Reads a `PushSubscription` as JSON text: `{"endpoint", "keys": {"p256dh", "auth"}}`; other members are ignored.
- * Keys are given back as unpadded base64url, so that one subscription has one form.
+ * Reads a `PushSubscription` as JSON text: `{"endpoint", "keys": {"p256dh", "auth"}}`; other members are ignored but for
+ * `applicationServerKey`, the VAPID public key that it was made for, which the client adds. Keys are given back as
+ * unpadded base64url, so that one subscription has one form.
  *
  * @throws ApiError 107 naming `field` and the member
  */
 export function parseSubscription(token: string, field: string, rules: EndpointRules): Target {
   const subscription = parseObject(token, field);
-  const { endpoint, keys } = subscription;
+  const { endpoint, keys, applicationServerKey } = subscription;
   if (typeof endpoint !== 'string' || endpoint === '') throw badRequest(`${field}.endpoint`, 'must be a URL');
   const verdict = rules(endpoint);
   if (typeof verdict === 'string') throw badRequest(`${field}.endpoint`, verdict);
@@ -23,10 +24,24 @@ export function parseSubscription(token: string, field: string, rules: EndpointR
   }
   const { p256dh, auth } = readKeys(keys as { p256dh?: unknown; auth?: unknown }, `${field}.keys`);
   if (!isCurvePoint(p256dh)) throw badRequest(`${field}.keys.p256dh`, 'is not a point of the curve P-256');
+  const vapid = readApplicationServerKey(applicationServerKey, `${field}.applicationServerKey`);
   return {
     token: endpoint,
-    keys: { p256dh: p256dh.toString('base64url'), auth: auth.toString('base64url') },
+    keys: {
+      p256dh: p256dh.toString('base64url'),
+      auth: auth.toString('base64url'),
+      ...(vapid && { vapid }),
+    },
   };
+}
+
+function readApplicationServerKey(value: unknown, field: string): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  const bytes = typeof value === 'string' ? decodeBase64(value) : undefined;
+  if (bytes?.length !== 65 || bytes[0] !== 0x04) {
+    throw badRequest(field, 'must be base64url of 65 bytes, the first of them 0x04, or absent');
+  }
+  return bytes.toString('base64url');
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createECDH, createPrivateKey, type KeyObject, sign } from 'node:crypto';
+import type { VapidPair } from '../../../config/config.ts';
 import { decodeBase64 } from './base64.ts';
 
 /** A P-256 pair as the configuration holds it: base64url of 65 bytes (uncompressed point) and of 32 bytes. */
@@ -24,29 +25,76 @@ export function generateVapidKeys(): VapidKeys {
 
 /** Names the server to push services. One token a push service (origin), signed once and used again for hours. */
 export interface VapidSigner {
+  /** Base64url without padding. */
+  readonly publicKey: string;
   /** The value of `Authorization` for requests to `origin`, e.g. `https://fcm.googleapis.com`. */
   authorization(origin: string): string;
 }
 
-export interface VapidOptions {
-  readonly vapid_public_key: string;
-  readonly vapid_private_key: string;
+export interface VapidOptions extends Readonly<VapidPair> {
   readonly subject: string;
+}
+
+/** The signers of all pairs that are ours. */
+export interface VapidKeyRing {
+  /** Whether a public key, base64url without padding, is one of ours. */
+  has(publicKey: string): boolean;
+  /**
+   * In the order in which they are to be tried for a subscription: of the key it was made for, if that is known and ours,
+   * then of the one in use, then of those before it. At least one.
+   */
+  signersFor(publicKey: string | undefined): readonly [VapidSigner, ...VapidSigner[]];
+}
+
+/**
+ * Makes the signers of the pair in use and of the previous ones, by which a pair is changed without losing the
+ * subscriptions that were made with the one before.
+ *
+ * @throws Error that names the option
+ */
+export function createVapidKeyRing(
+  options: VapidOptions & { readonly previous_vapid_keys: readonly VapidPair[] },
+  now?: () => number,
+): VapidKeyRing {
+  const { subject, previous_vapid_keys: previous } = options;
+  const current = createVapidSigner(options, now);
+  const byKey = new Map([[current.publicKey, current]]);
+  for (const [index, pair] of previous.entries()) {
+    const signer = createVapidSigner({ ...pair, subject }, now, `previous_vapid_keys[${index}].`);
+    if (!byKey.has(signer.publicKey)) byKey.set(signer.publicKey, signer);
+  }
+  const usual = [...byKey.values()] as [VapidSigner, ...VapidSigner[]];
+  const orders = new Map(
+    usual.map((first): [string, [VapidSigner, ...VapidSigner[]]] => [
+      first.publicKey,
+      [first, ...usual.filter((signer) => signer !== first)],
+    ]),
+  );
+  return {
+    has: (publicKey) => byKey.has(publicKey),
+    signersFor: (publicKey) => (publicKey === undefined ? usual : (orders.get(publicKey) ?? usual)),
+  };
 }
 
 /**
  * Makes the signer of RFC 8292 tokens (ES256, `aud` = origin, `exp` 12 h ahead, `sub` = subject).
  *
  * @param now milliseconds since 1970; tests move it
+ * @param path of the options below `webpush`, for words about them
  * @throws Error that names the option when a key is broken, the keys are no pair, or the subject is no contact
  */
-export function createVapidSigner(options: VapidOptions, now: () => number = Date.now): VapidSigner {
-  const { key, publicKey } = readKeys(options);
+export function createVapidSigner(
+  options: VapidOptions,
+  now: () => number = Date.now,
+  path = '',
+): VapidSigner {
+  const { key, publicKey } = readKeys(options, path);
   const subject = checkSubject(options.subject);
   const header = encodeJson({ typ: 'JWT', alg: 'ES256' });
   const cache = new Map<string, { authorization: string; replaceAt: number }>();
 
   return {
+    publicKey,
     authorization(origin) {
       const seconds = Math.floor(now() / 1000);
       const cached = cache.get(origin);
@@ -63,22 +111,26 @@ export function createVapidSigner(options: VapidOptions, now: () => number = Dat
   };
 }
 
-function readKeys(options: VapidOptions): { key: KeyObject; publicKey: string } {
+function readKeys(options: Readonly<VapidPair>, path: string): { key: KeyObject; publicKey: string } {
   const publicBytes = decodeBase64(options.vapid_public_key);
   if (publicBytes?.length !== 65 || publicBytes[0] !== 0x04) {
-    throw optionError('vapid_public_key', 'must be base64url of 65 bytes, an uncompressed P-256 point');
+    throw optionError(
+      `${path}vapid_public_key`,
+      'must be base64url of 65 bytes, an uncompressed P-256 point',
+    );
   }
   const privateBytes = decodeBase64(options.vapid_private_key);
-  if (privateBytes?.length !== 32) throw optionError('vapid_private_key', 'must be base64url of 32 bytes');
+  if (privateBytes?.length !== 32)
+    throw optionError(`${path}vapid_private_key`, 'must be base64url of 32 bytes');
 
   const pair = createECDH('prime256v1');
   try {
     pair.setPrivateKey(privateBytes);
   } catch {
-    throw optionError('vapid_private_key', 'is not a private key of P-256');
+    throw optionError(`${path}vapid_private_key`, 'is not a private key of P-256');
   }
   if (!pair.getPublicKey().equals(publicBytes)) {
-    throw optionError('vapid_public_key', 'does not belong to vapid_private_key');
+    throw optionError(`${path}vapid_public_key`, 'does not belong to vapid_private_key');
   }
   const key = createPrivateKey({
     format: 'jwk',

@@ -1,0 +1,154 @@
+import type { Gate } from '../gate.ts';
+import type { OriginClient, Slot } from '../http/origin-client.ts';
+import type { HttpRequest, TransportError } from '../http/transport.ts';
+import type { Outcome } from '../provider.ts';
+import { RemovalGuard } from '../removal-guard.ts';
+import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
+import type { SubscriptionKeys } from './encryption.ts';
+import type { Endpoint } from './endpoint-rules.ts';
+import { faultOf, type WebPushFault } from './faults.ts';
+import { outcomeOf, type PushResponse, readResponse } from './outcome.ts';
+import type { VapidKeyRing } from './vapid.ts';
+
+/** A target that may be sent to. */
+export interface Addressed {
+  readonly index: number;
+  readonly endpoint: Endpoint;
+  readonly keys: SubscriptionKeys;
+  /** The VAPID public key that the subscription was made for, where that is known. */
+  readonly vapid: string | undefined;
+}
+
+/** Where the outcomes of one batch go. */
+export interface Results {
+  readonly report: (outcome: Outcome) => void;
+  /** Those that are judged when all the others are known. */
+  readonly doubtful: Outcome[];
+}
+
+/** Shorter last parts of an endpoint are ordinary words, not secrets. */
+const MIN_TOKEN_LENGTH = 16;
+const CREDENTIAL_ADVICE =
+  'check push_notifications.webpush.subject, the VAPID keys, and the clock of this machine';
+const MISMATCH_ADVICE =
+  'the subscription was made for another VAPID key: it has to be made anew, or the pair of that key named in push_notifications.webpush.previous_vapid_keys';
+
+/** Sends requests that are ready, finds the VAPID key that fits, and draws the consequences of answers. */
+export class Deliveries {
+  readonly #vapid: VapidKeyRing;
+  readonly #clientOf: (endpoint: Endpoint) => OriginClient;
+  readonly #gateOf: (origin: string) => Gate;
+  readonly #now: () => number;
+  readonly #guard = new RemovalGuard();
+
+  /** @param options.now milliseconds since 1970 */
+  constructor(options: {
+    readonly vapid: VapidKeyRing;
+    readonly clientOf: (endpoint: Endpoint) => OriginClient;
+    readonly gateOf: (origin: string) => Gate;
+    readonly now: () => number;
+  }) {
+    this.#vapid = options.vapid;
+    this.#clientOf = options.clientOf;
+    this.#gateOf = options.gateOf;
+    this.#now = options.now;
+  }
+
+  /** Sends one request, signed by the first key that is to be tried, and reports. Never rejects. */
+  async deliver(
+    one: Addressed,
+    client: OriginClient,
+    slot: Slot,
+    request: HttpRequest,
+    results: Results,
+  ): Promise<void> {
+    const { index, endpoint } = one;
+    let response: PushResponse;
+    try {
+      response = await this.#exchange(one, client, slot, request);
+    } catch (error) {
+      results.report({ index, ...answerOfError(error as TransportError) });
+      return;
+    }
+    const outcome = outcomeOf(hideToken(response, endpoint.path), index, this.#now());
+    this.#settle(one, outcome, faultOf(response), results);
+  }
+
+  /** Reports what was held back until the rest of the batch was known. */
+  settleDoubtful({ report, doubtful }: Results): void {
+    for (const outcome of this.#guard.settle(doubtful)) report(outcome);
+  }
+
+  /** Under one key of ours after the other, while the service finds that it is not the right one. */
+  async #exchange(
+    { endpoint, vapid }: Addressed,
+    firstClient: OriginClient,
+    firstSlot: Slot,
+    firstRequest: HttpRequest,
+  ): Promise<PushResponse> {
+    const signers = this.#vapid.signersFor(vapid);
+    let client = firstClient;
+    let slot = firstSlot;
+    let request = firstRequest;
+    for (let tried = 1; ; tried++) {
+      const response = readResponse(await client.send(slot, request));
+      const signer = signers[tried];
+      if (!signer || faultOf(response) !== 'mismatch') return response;
+      const authorization = signer.authorization(endpoint.origin);
+      client = this.#clientOf(endpoint);
+      slot = await client.acquire();
+      request = { ...request, headers: { ...request.headers, authorization } };
+    }
+  }
+
+  #settle(
+    { endpoint, vapid }: Addressed,
+    outcome: Outcome,
+    fault: WebPushFault | undefined,
+    { report, doubtful }: Results,
+  ): void {
+    switch (fault) {
+      case undefined:
+        if (outcome.kind === 'accepted') this.#guard.accept();
+        report(outcome);
+        break;
+      case 'mismatch':
+        // Only what is known to have been made for a key that is not ours can never be reached again.
+        if (vapid !== undefined && !this.#vapid.has(vapid)) doubtful.push(mismatch(outcome, 'gone'));
+        else report(mismatch(outcome, 'failed'));
+        break;
+      case 'credential': {
+        const reason = `${outcome.reason}; ${CREDENTIAL_ADVICE}`;
+        report(shut(this.#gateOf(endpoint.origin), { ...outcome, kind: 'retry', reason }));
+        break;
+      }
+      case 'quota':
+        report(shut(this.#gateOf(endpoint.origin), outcome));
+        break;
+    }
+  }
+}
+
+/** Everything on the way to the service may pass, but for a name that leads into a private network. */
+export function answerOfError(error: TransportError): Answer {
+  const { outcome } = verdictOfError(error);
+  return error.code === 'address_blocked' ? { ...outcome, kind: 'failed' } : outcome;
+}
+
+function mismatch(outcome: Outcome, kind: 'gone' | 'failed'): Outcome {
+  return { ...outcome, kind, code: 'vapid_key_mismatch', reason: `${outcome.reason}; ${MISMATCH_ADVICE}` };
+}
+
+/** Shuts a gate for what concerns everybody; the target waits as long as it. */
+function shut(gate: Gate, outcome: Outcome): Outcome {
+  const { code, reason = code } = outcome;
+  gate.shut({ code, reason, retryAfterMs: outcome.retryAfterMs });
+  return { ...outcome, retryAfterMs: gate.refusal()?.retryAfterMs ?? outcome.retryAfterMs ?? MEND_MS };
+}
+
+/** The endpoint's last part is its secret; a service may repeat it in its words. */
+function hideToken(response: PushResponse, path: string): PushResponse {
+  const token = path.slice(path.lastIndexOf('/') + 1);
+  if (token.length < MIN_TOKEN_LENGTH || !response.text.includes(token)) return response;
+  return { ...response, text: response.text.replaceAll(token, `${token.slice(0, 4)}…`) };
+}
