@@ -37,7 +37,9 @@ function OpenRoom({ roomId }: { roomId: number }) {
       )}
       {problem && !conversation?.isLoaded && (
         <p className="problem room-problem" role="alert">
-          This room could not be loaded: {problem} Trying again …
+          This room could not be loaded: {problem}
+          <br />
+          Trying again …
         </p>
       )}
       <Composer roomId={roomId} disabled={!room} />
