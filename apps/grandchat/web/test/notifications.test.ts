@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, suite, test } from 'node:test';
+import { afterEach, beforeEach, mock, suite, test } from 'node:test';
 import { Notifications } from '../src/push/notifications.ts';
 import { FakeBrowser } from './support/fake-browser.ts';
 
@@ -13,17 +13,18 @@ suite('the bell', () => {
   let uninstall: () => void;
   let registered: { token?: string; device_id?: string }[];
   let notifications: Notifications;
+  const api = {
+    registerDevice: async (device: object) => {
+      registered.push(device);
+      return { device_id: 'device-1' };
+    },
+  };
 
   beforeEach(() => {
     browser = new FakeBrowser();
     uninstall = browser.install();
     registered = [];
-    notifications = new Notifications({
-      registerDevice: async (device) => {
-        registered.push(device);
-        return { device_id: 'device-1' };
-      },
-    });
+    notifications = new Notifications(api);
   });
   afterEach(() => uninstall());
 
@@ -101,5 +102,29 @@ suite('the bell', () => {
     assert.equal(browser.subscription, null);
     await notifications.start(ANN, ON);
     assert.deepEqual([registered.length, notifications.state.isOn], [1, false]);
+  });
+
+  test('tabs that start together make one subscription and one device', async () => {
+    browser.permission = 'granted';
+    localStorage.setItem(`notifications:${ANN}`, 'on');
+    const tabs = [notifications, new Notifications(api), new Notifications(api)];
+    await Promise.all(tabs.map((tab) => tab.start(ANN, ON)));
+    assert.equal(browser.subscriptions, 1);
+    assert.deepEqual(
+      registered.map(({ device_id }) => device_id),
+      [undefined, 'device-1', 'device-1'],
+    );
+  });
+
+  test('a tab that hangs does not hold up another one’s logout', async () => {
+    const late = new AbortController();
+    mock.method(AbortSignal, 'timeout', () => late.signal);
+    const hanging = new AbortController().signal;
+    void browser.locks.request('notifications', { signal: hanging }, () => new Promise(() => {}));
+    const stopped = notifications.stop();
+    await new Promise((resolve) => setImmediate(resolve));
+    late.abort();
+    await stopped;
+    mock.restoreAll();
   });
 });

@@ -10,6 +10,9 @@ import type { Api } from '../api/api.ts';
 import type { Settings } from '../api/types.ts';
 import { type Road, roadFor } from './road.ts';
 
+/** Another tab that takes longer, for want of a push service, is not waited for: nobody's logout may hang on it. */
+const OTHER_TABS_MS = 5_000;
+
 /** What the bell shows: what the browser allows, and whether this person wants it here. */
 export interface BellState {
   readonly support: PushSupport;
@@ -139,7 +142,7 @@ export class Notifications {
 
   /** One after the other: the end of one person's must not take away the beginning of the next one's. */
   #next(step: () => Promise<void>): Promise<void> {
-    this.#last = this.#last.then(step);
+    this.#last = this.#last.then(() => oneTabAtATime(step));
     return this.#last;
   }
 
@@ -147,6 +150,18 @@ export class Notifications {
     this.#state = { ...this.#state, ...change };
     for (const listener of this.#listeners) listener();
   }
+}
+
+/**
+ * Tabs start and end together, at a login or logout in one of them. Without a subscription each would make one, and register
+ * a device of its own.
+ * @param step never fails
+ */
+async function oneTabAtATime(step: () => Promise<void>): Promise<void> {
+  const { locks } = navigator;
+  if (!locks) return step();
+  const signal = AbortSignal.timeout(OTHER_TABS_MS);
+  await locks.request('notifications', { signal }, step).catch(step);
 }
 
 function wordsOf(error: unknown): string {

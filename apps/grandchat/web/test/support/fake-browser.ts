@@ -1,3 +1,27 @@
+/** Hands a lock on to who asks next when the last one is done with it, and gives up with the signal, as browsers do. */
+class FakeLocks {
+  #last: Promise<unknown> = Promise.resolve();
+
+  async request(
+    _name: string,
+    { signal }: { signal: AbortSignal },
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const granted = this.#last;
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    this.#last = granted.then(() => released);
+    try {
+      await Promise.race([
+        granted,
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      ]);
+      await work();
+    } finally {
+      release();
+    }
+  }
+}
+
 /** A browser's push, with a person who answers `answer` when asked. */
 export class FakeBrowser {
   permission: NotificationPermission = 'default';
@@ -5,6 +29,8 @@ export class FakeBrowser {
   questions = 0;
   subscriptions = 0;
   subscription: { readonly options: { readonly applicationServerKey: ArrayBuffer } } | null = null;
+  /** Of all tabs. */
+  readonly locks = new FakeLocks();
   /** URL of the service worker that is at work. */
   worker = '';
 
@@ -44,6 +70,7 @@ export class FakeBrowser {
         userAgent: 'a browser',
         language: 'en',
         maxTouchPoints: 0,
+        locks: this.locks,
         serviceWorker: {
           register: async (url: string) => {
             browser.worker = url;
