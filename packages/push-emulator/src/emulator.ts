@@ -10,6 +10,7 @@ import { createChromium } from './chromium/service.ts';
 import { serveMessageSocket } from './chromium/socket.ts';
 import { handleControl } from './control.ts';
 import { Faults } from './faults.ts';
+import { createFirebase } from './firebase/service.ts';
 import { FirebaseTokens } from './firebase/tokens.ts';
 import { gateConnections } from './frame-gate.ts';
 import { type Request, type Response, writeAnswer } from './http.ts';
@@ -137,6 +138,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
     ...vendors.services,
     createMozilla({ registry: mozillaRegistry, mailbox, origin: url, ...context }),
     createChromium({ devices, mailbox, ...context }),
+    createFirebase({ tokens: firebaseTokens, ...context }),
   ];
   const faults = new Faults((name, reason) =>
     [...services, vendors.apnsService].some(

@@ -112,12 +112,12 @@ export function createServe({ journal, faults, now, closing }: ServeOptions) {
     request: Request,
     response: Response,
   ): Promise<void> {
-    const fault = faults.take({
-      service: service.name,
-      kind: 'call',
-      target: serviceRequest.path,
-      isAccepted: true,
-    });
+    const { method, path: target } = serviceRequest;
+    // A preflight is the browser's own; what comes after it is disturbed.
+    const fault =
+      method === 'OPTIONS'
+        ? undefined
+        : faults.take({ service: service.name, kind: 'call', target, isAccepted: true });
     if (fault?.kind === 'delay') await pause(fault);
     const isSlowOnly = fault === undefined || fault.kind === 'delay' || fault.kind === 'drip';
     const answer = isSlowOnly || fault.after === 'delivery' ? await route.answer(serviceRequest) : undefined;
