@@ -66,6 +66,7 @@ function filters(): Record<string, DeviceFilter> {
     'topics and platforms': { topics: ['room-7'], platforms: ['web'] },
     'topics of everybody, platforms 1 %': { topics: ['all'], platforms: ['other'] },
     'providers and platforms, none both': { providers: ['apns'], platforms: ['web'] },
+    'apps, 2 %': { apps: ['shop'] },
     'topics, exclude': {
       topics: ['room-7'],
       exclude: { ids: [deviceId(7)], users: ['user-503', 'user-1003'] },
@@ -134,7 +135,8 @@ async function explainTopicLists(explain: Explain): Promise<void> {
 async function explainSends(explain: Explain, middle: string): Promise<void> {
   for (const [name, filter] of Object.entries(filters())) {
     for (const cursor of ['', middle]) {
-      const { text, values } = recipientPage(filter, PROVIDERS, cursor, SEND_PAGE);
+      // Every send is for one app: the default one's, which has nearly all devices, unless the filter says another.
+      const { text, values } = recipientPage({ apps: [''], ...filter }, PROVIDERS, cursor, SEND_PAGE);
       const from = cursor === '' ? '' : ', from the middle';
       await explain(`send page, ${name}${from}`, (db) => db.query(text, values));
     }

@@ -7,7 +7,7 @@ export const DEVICES = 1_000_000;
 
 /** What the conditions say of the content. */
 export const MILLION_CONDITIONS =
-  '1,000,000 devices of 500,000 users: 50 % fcm, 25 % apns, 25 % webpush, 100 hms; 25 % web, 74 % android and ios, 1 % of another platform; topics "all" (everybody), "room-N" (1,000 each), "pair-N" (2 each); 2 topics a user';
+  '1,000,000 devices of 500,000 users: 50 % fcm, 25 % apns, 25 % webpush, 100 hms; 25 % web, 74 % android and ios, 1 % of another platform; 2 % in an app of its own; topics "all" (everybody), "room-N" (1,000 each), "pair-N" (2 each); 2 topics a user';
 
 /** A device's id from its number `n`: as `device_register` makes them, in the order of their making. */
 export function deviceId(n: number): string {
@@ -27,8 +27,8 @@ export async function fillMillion(db: Database, progress: Progress): Promise<voi
   const steps: readonly (readonly [string, string])[] = [
     [
       'devices',
-      `INSERT INTO carillon_devices (id, provider, token, platform, user_id, timezone, locale, created_at, updated_at)
-       SELECT ${id}, ${provider}, 'token-' || md5(n::text) || md5((n + 1)::text), ${platform},
+      `INSERT INTO carillon_devices (id, provider, app, token, platform, user_id, timezone, locale, created_at, updated_at)
+       SELECT ${id}, ${provider}, CASE WHEN n % 50 = 7 THEN 'shop' ELSE '' END, 'token-' || md5(n::text) || md5((n + 1)::text), ${platform},
               'user-' || n / 2, 'Europe/Berlin', 'de-DE', now() - n * interval '1 second', now() - n * interval '1 second'
        FROM generate_series(0, ${DEVICES - 1}) AS n`,
     ],
