@@ -96,7 +96,7 @@ export class FakeFirefox {
 export const vapid = webPush.generateVAPIDKeys();
 
 /** Keys of a browser, for the `web-push` package to encrypt to. */
-const browserKeys = {
+export const browserKeys = {
   p256dh: webPush.generateVAPIDKeys().publicKey,
   auth: Buffer.alloc(16, 7).toString('base64url'),
 };
