@@ -19,6 +19,8 @@ export class Http1Connection implements Connection {
   readonly #agent: Agent;
   readonly #options: TransportOptions;
   readonly #closing = new AbortController();
+  /** Until a request takes it. */
+  #firstSocket: Socket | undefined;
   #usable = true;
   #proven = false;
 
@@ -27,10 +29,12 @@ export class Http1Connection implements Connection {
     this.#origin = origin;
     this.#options = options;
     this.#agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_SOCKETS });
-    let unused = firstSocket;
+    this.#firstSocket = firstSocket;
+    // While it waits, the service may reset it.
+    firstSocket?.on('error', () => {});
     this.#agent.createConnection = (_options, callback) => {
-      const socket = unused;
-      unused = undefined;
+      const socket = this.#firstSocket;
+      this.#firstSocket = undefined;
       if (socket && !socket.destroyed) return socket;
       openSocket(origin, ['http/1.1'], options, this.#closing.signal).then(
         (opened) => callback?.(null, opened),
@@ -92,6 +96,7 @@ export class Http1Connection implements Connection {
   destroy(): void {
     this.#usable = false;
     this.#closing.abort();
+    this.#firstSocket?.destroy();
     this.#agent.destroy();
   }
 }

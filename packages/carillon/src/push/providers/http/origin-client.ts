@@ -156,6 +156,10 @@ export class OriginClient {
       this.#drop(pooled);
       return;
     }
+    this.#startIdling(pooled);
+  }
+
+  #startIdling(pooled: Pooled): void {
     pooled.idleTimer = setTimeout(() => this.#drop(pooled), this.#options.idleTimeoutMs);
     pooled.idleTimer.unref();
   }
@@ -241,7 +245,10 @@ export class OriginClient {
   }
 
   #add(connection: Connection): void {
-    this.#pool.add({ connection, inFlight: 0, idleTimer: undefined, isFruitless: false });
+    const pooled: Pooled = { connection, inFlight: 0, idleTimer: undefined, isFruitless: false };
+    this.#pool.add(pooled);
+    // Those for whom it was opened may have been served by others.
+    this.#startIdling(pooled);
   }
 
   /** Those with requests under way are dropped when the last of these ends. */
