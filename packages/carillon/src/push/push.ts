@@ -115,6 +115,10 @@ export function openPush(options: PushOptions): Push {
     }
   };
   let timer: NodeJS.Timeout | undefined;
+  let sweeping: Promise<void> = Promise.resolve();
+  const sweepNext = () => {
+    sweeping = sweeping.then(sweep);
+  };
   return {
     registry,
     pushes,
@@ -129,12 +133,14 @@ export function openPush(options: PushOptions): Push {
     inFlight: () => worker.inFlight(),
     async startWorkers() {
       await worker.start();
-      timer = setInterval(sweep, PURGE_MS);
-      await sweep();
+      // Nobody waits for it: after a long time off there can be much to forget.
+      sweepNext();
+      timer = setInterval(sweepNext, PURGE_MS);
     },
     async close(timeoutMs) {
       clearInterval(timer);
       await worker.stop(timeoutMs);
+      await sweeping;
     },
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { generateVapidKeys } from '../../src/push/providers/webpush/index.ts';
 import { eachPush, openPushBench, type PushBench, type PushPlace, subscription } from '../support/push.ts';
+import { silent } from '../support/realtime.ts';
 
 function webPushOfItsOwn() {
   const { publicKey, privateKey } = generateVapidKeys();
@@ -61,6 +62,35 @@ eachPush('apps with credentials of their own', (open) => {
     await bench.push.queue.accept(before, [{ lane: 'fanout', uid: 'older', payload: { cursor: '' } }]);
     await bench.untilIdle();
     assert.deepEqual(bench.senders.rung, ['old-home']);
+  });
+
+  test('jobs of an app that is configured no longer are told of, wait, and can be cancelled', async () => {
+    const uid = await bench.ring({ users: ['old'] }, { send_at: Math.floor(Date.now() / 1000) + 3_600 });
+    const stored = await bench.push.queue.load(uid);
+    await bench.push.cancel(uid);
+    if (!stored) throw new Error('the push is not known');
+    await bench.push.queue.accept({ ...stored.push, uid: 'stranded', app: 'closed' }, [
+      {
+        lane: 'webpush:closed',
+        uid: 'stranded',
+        payload: { devices: ['webpush-01ARZ3NDEKTSV4RRFFQ69G5FAV'] },
+      },
+    ]);
+    let tell = (_lanes: unknown) => {};
+    const told = new Promise((resolve) => {
+      tell = resolve;
+    });
+    const logger = {
+      ...silent,
+      warn: (fields: { lanes?: unknown }) => {
+        if (fields.lanes) tell(fields.lanes);
+      },
+    };
+    const later = await openPushBench(place.db, { queue: place.queue, logger });
+    assert.deepEqual(await told, ['webpush:closed']);
+    await later.call('cancel_push', { uid: 'stranded' });
+    await later.untilIdle();
+    await later.close();
   });
 
   test('raw tokens go out with the credentials of the app that is named', async () => {
