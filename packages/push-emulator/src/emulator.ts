@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { createApnsListener } from './apns/listener.ts';
 import { createAuthority, openAuthority, spkiHash } from './certificates/authority.ts';
+import { createCaFile } from './certificates/ca-file.ts';
 import { Devices } from './chromium/devices.ts';
 import { createChromium } from './chromium/service.ts';
 import { serveMessageSocket } from './chromium/socket.ts';
@@ -24,6 +25,7 @@ import { presentBadCertificates, TLS_HOSTS } from './tls.ts';
 import { createVendors, type VendorControls } from './vendors.ts';
 import { Mailbox } from './webpush/mailbox.ts';
 import { createSendWebPush } from './webpush/send.ts';
+import { type PushSubscriptionJson, type SubscribeOptions, VirtualBrowsers } from './webpush/virtual.ts';
 
 const WAIT_MS = 10_000;
 const MAX_FRAME_BYTES = 64 * 1024;
@@ -76,16 +78,26 @@ export interface PushEmulator extends VendorControls {
   readonly mcsUrl: string;
   /** The certificate of the emulator's own authority, as PEM. */
   readonly ca: string;
+  /** The same in a file, for `NODE_EXTRA_CA_CERTS` and its like; it goes when the emulator closes, unless it is in `dataDir`. */
+  caFile(): Promise<string>;
   /** For Chromium's `--ignore-certificate-errors-spki-list`. */
   readonly spkiHash: string;
   readonly faults: Faults;
   /** Every push so far, the refused too, oldest first. */
   messages(): PushRecord[];
   forgetMessages(): void;
+  /** Subscriptions of browsers and virtual ones, the ended too. */
   subscriptions(): SubscriptionInfo[];
+  /** A subscription without a browser: what is pushed to it is decrypted into `PushRecord.payload`. */
+  subscribe(options?: SubscribeOptions): PushSubscriptionJson;
+  /** Ends a subscription, a browser's too: from now on its endpoint answers 410. Returns whether there was one. */
+  unsubscribe(endpoint: string): boolean;
   /** Resolves with the first push, past or to come, that fits; rejects after `timeoutMs` (10 000). */
   waitFor(predicate: (record: PushRecord) => boolean, options?: { timeoutMs?: number }): Promise<PushRecord>;
-  onChange(listener: (record: PushRecord) => void): void;
+  /** Each time a push comes, or something becomes of it. Returns how to stop it. */
+  onChange(listener: (record: PushRecord) => void): () => void;
+  /** When the pushes were forgotten. Returns how to stop it. */
+  onForget(listener: () => void): () => void;
   /** Cuts the browsers' sockets; they come back by themselves. */
   disconnect(): void;
   /** Forgets every browser, as a service that lost its data would, and cuts the sockets: subscriptions are lost. */
@@ -121,11 +133,13 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const httpsUrl = `https://${secure.authority}`;
 
   const mailbox = new Mailbox({ journal, now });
-  const mozillaRegistry = createMozillaRegistry(url, now);
-  const devices = new Devices(url, now);
+  const mozillaRegistry = createMozillaRegistry({ url, httpsUrl }, now);
+  const devices = new Devices({ url, httpsUrl }, now);
   const registries = { mozilla: mozillaRegistry, chromium: devices.registry } as const;
   const firebaseTokens = new FirebaseTokens();
   const sendWebPush = createSendWebPush({ find: findSubscription, mailbox, journal, now });
+  const virtualBrowsers = new VirtualBrowsers({ registries, mailbox });
+  const caFile = createCaFile(authority.certificate, dataDir);
   const vendors = createVendors({
     url,
     authority,
@@ -189,7 +203,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
     const token = endpoint.slice(endpoint.lastIndexOf('/') + 1);
     for (const [service, registry] of Object.entries(registries)) {
       const subscription = registry.find(token);
-      if (subscription) return { service: service as ServiceName, subscription };
+      if (subscription) return { service: service as keyof typeof registries, subscription };
     }
     return undefined;
   }
@@ -205,6 +219,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
     wsUrl: `ws://${plain.authority}/`,
     mcsUrl: `https://${mcs.authority}`,
     ca: authority.certificate,
+    caFile: () => caFile.path(),
     spkiHash: spkiHash(identity),
     faults,
     messages: () => journal.all(),
@@ -218,8 +233,16 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
           isOnline: agent.deliver !== undefined,
         })),
       ),
+    subscribe: (subscribeOptions) => virtualBrowsers.subscribe(subscribeOptions),
+    unsubscribe(endpoint) {
+      const { service, subscription } = findSubscription(endpoint) ?? {};
+      if (!service || !subscription || subscription.goneAt !== undefined) return false;
+      mailbox.gone(registries[service].end(subscription));
+      return true;
+    },
     waitFor: (predicate, { timeoutMs = WAIT_MS } = {}) => journal.waitFor(predicate, timeoutMs),
     onChange: (listener) => journal.onChange(listener),
+    onForget: (listener) => journal.onClear(listener),
     disconnect,
     loseSubscriptions() {
       for (const registry of Object.values(registries)) mailbox.gone(registry.forgetAgents());
@@ -230,6 +253,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
       disconnect();
       sockets.close();
       await Promise.all([plain, secure, mcs, apns].map((listener) => listener.close()));
+      await caFile.remove();
     },
   };
   return emulator;

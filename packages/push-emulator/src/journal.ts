@@ -60,7 +60,7 @@ const MAX_RECORDS = 10_000;
 /** Keeps the last 10 000 pushes and tells when one changes. */
 export class Journal {
   readonly #records = new Map<string, PushRecord>();
-  readonly #changes = new EventEmitter<{ change: [PushRecord] }>().setMaxListeners(0);
+  readonly #changes = new EventEmitter<{ change: [PushRecord]; clear: [] }>().setMaxListeners(0);
 
   add(record: PushRecord): void {
     this.#records.set(record.id, record);
@@ -85,10 +85,19 @@ export class Journal {
 
   clear(): void {
     this.#records.clear();
+    this.#changes.emit('clear');
   }
 
-  onChange(listener: (record: PushRecord) => void): void {
+  /** Returns how to stop it. */
+  onChange(listener: (record: PushRecord) => void): () => void {
     this.#changes.on('change', listener);
+    return () => this.#changes.off('change', listener);
+  }
+
+  /** When all were forgotten. Returns how to stop it. */
+  onClear(listener: () => void): () => void {
+    this.#changes.on('clear', listener);
+    return () => this.#changes.off('clear', listener);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { type Agent, Registry, type Subscription } from '../webpush/registry.ts';
+import { type Agent, type EndpointOrigins, Registry, type Subscription } from '../webpush/registry.ts';
 
 /** What a registration said, and a push to it must say again. */
 export interface Registration {
@@ -18,11 +18,11 @@ export class Devices {
   readonly #securityTokens = new Map<string, string>();
   readonly #registrations = new WeakMap<Subscription, Registration>();
 
-  /** @param origin where the emulator takes pushes; each build of Chromium puts an origin of Google's before the token */
-  constructor(origin: string, now: () => number) {
+  /** @param origins where the emulator takes pushes; each build of Chromium puts an origin of Google's before the token */
+  constructor({ url, httpsUrl }: EndpointOrigins, now: () => number) {
     this.registry = new Registry({
       newAgentId: () => String(randomInt(1, MAX_ID)),
-      endpoint: (token) => `${origin}/fcm/send/${token}`,
+      endpoint: (token, _, isSecure) => `${isSecure ? httpsUrl : url}/fcm/send/${token}`,
       now,
     });
   }

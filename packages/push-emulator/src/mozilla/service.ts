@@ -4,7 +4,7 @@ import type { PushRecord } from '../journal.ts';
 import type { Answer, Judgement, Service, ServiceRequest } from '../service.ts';
 import { HeaderError, readPushHeaders } from '../webpush/headers.ts';
 import type { Mailbox } from '../webpush/mailbox.ts';
-import { Registry, type Subscription } from '../webpush/registry.ts';
+import { type EndpointOrigins, Registry, type Subscription } from '../webpush/registry.ts';
 import { checkVapid, VapidError } from '../webpush/vapid.ts';
 
 const MAX_BODY_BYTES = 4096;
@@ -23,11 +23,11 @@ class Refusal extends Error {
   }
 }
 
-/** @param origin of the endpoints */
-export function createMozillaRegistry(origin: string, now: () => number): Registry {
+export function createMozillaRegistry({ url, httpsUrl }: EndpointOrigins, now: () => number): Registry {
   return new Registry({
     newAgentId: () => randomUUID().replaceAll('-', ''),
-    endpoint: (token, key) => `${origin}/wpush/${key === undefined ? 'v1' : 'v2'}/${token}`,
+    endpoint: (token, key, isSecure) =>
+      `${isSecure ? httpsUrl : url}/wpush/${key === undefined ? 'v1' : 'v2'}/${token}`,
     now,
   });
 }
@@ -35,7 +35,7 @@ export function createMozillaRegistry(origin: string, now: () => number): Regist
 export interface MozillaOptions {
   readonly registry: Registry;
   readonly mailbox: Mailbox;
-  /** Of the endpoints. */
+  /** Of the endpoints by plain HTTP, and of message resources. */
   readonly origin: string;
   readonly now: () => number;
 }
@@ -56,7 +56,7 @@ export function createMozilla({ registry, mailbox, origin, now }: MozillaOptions
       const [, messageId] = /^\/m\/([^/]+)$/.exec(path) ?? [];
       if (token === undefined && messageId === undefined) return undefined;
       if (token !== undefined && method === 'POST') {
-        const target = `${origin}${path}`;
+        const target = registry.find(token)?.endpoint ?? `${origin}${path}`;
         const judge = (request: ServiceRequest, record: PushRecord) =>
           judgePush(version!, token, request, record);
         return { kind: 'push', maxBody: MAX_BODY_BYTES, target, judge };
@@ -101,14 +101,18 @@ export function createMozilla({ registry, mailbox, origin, now }: MozillaOptions
     return subscription;
   }
 
-  function checkAuthorization({ key }: Subscription, { headers }: ServiceRequest, record: PushRecord): void {
+  function checkAuthorization(
+    { key, endpoint }: Subscription,
+    { headers }: ServiceRequest,
+    record: PushRecord,
+  ): void {
     const { authorization } = headers;
     if (authorization === undefined) {
       if (key === undefined) return;
       throw new Refusal(401, 109, 'Missing VAPID public key');
     }
     try {
-      const vapid = checkVapid(authorization, (audience) => audience === origin, now());
+      const vapid = checkVapid(authorization, (audience) => audience === new URL(endpoint).origin, now());
       record.vapid = vapid.claims;
       if (key !== undefined && vapid.key !== key) throw new VapidError('VAPID public key mismatch');
     } catch (error) {

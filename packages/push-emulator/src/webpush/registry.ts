@@ -27,9 +27,15 @@ export interface Subscription {
   readonly pending: PushRecord[];
 }
 
+/** Where endpoints are, by plain HTTP and by TLS. */
+export interface EndpointOrigins {
+  readonly url: string;
+  readonly httpsUrl: string;
+}
+
 export interface RegistryOptions {
   readonly newAgentId: () => string;
-  readonly endpoint: (token: string, key: string | undefined) => string;
+  readonly endpoint: (token: string, key: string | undefined, isSecure: boolean) => string;
   readonly now: () => number;
 }
 
@@ -63,8 +69,11 @@ export class Registry {
     if (agent.channels.size === 0) this.#agents.delete(agent.id);
   }
 
-  /** The same subscription for the same channel and key; another for another key. */
-  register(agent: Agent, channelId: string, key: string | undefined): Subscription {
+  /**
+   * The same subscription for the same channel and key; another for another key.
+   * @param isSecure whether its endpoint is `https:`
+   */
+  register(agent: Agent, channelId: string, key: string | undefined, isSecure = false): Subscription {
     const known = agent.channels.get(channelId);
     if (known && known.key === key) return known;
     const token = randomBytes(64).toString('base64url');
@@ -72,7 +81,7 @@ export class Registry {
       channelId,
       agent,
       token,
-      endpoint: this.#options.endpoint(token, key),
+      endpoint: this.#options.endpoint(token, key, isSecure),
       ...(key !== undefined && { key }),
       createdAt: this.#options.now(),
       pending: [],
