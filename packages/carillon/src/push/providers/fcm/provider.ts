@@ -98,9 +98,13 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
     name: 'fcm',
     async send({ targets, message }: SendBatch, report) {
       const doubtful: Outcome[] = [];
+      let accepted = 0;
       const settle = (index: number, { outcome, effect }: Verdict): void => {
         const ofTarget = { index, ...outcome };
-        if (outcome.kind === 'accepted') guard.accept();
+        if (outcome.kind === 'accepted') {
+          accepted += 1;
+          guard.accept();
+        }
         if (effect === 'doubtful') doubtful.push(ofTarget);
         else report(ofTarget);
       };
@@ -118,7 +122,8 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
         if (index % REQUESTS_PER_TURN === REQUESTS_PER_TURN - 1) await setImmediate();
       }
       await Promise.all(underWay);
-      for (const outcome of guard.settle(doubtful)) report(outcome);
+      // Others of the batch that were accepted show that its message is not at fault.
+      for (const outcome of guard.settle(doubtful, accepted)) report(outcome);
     },
     async close() {
       service.close();

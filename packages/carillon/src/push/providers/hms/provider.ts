@@ -119,9 +119,10 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
       await Promise.all(
         groupsOf(targets).map(async (group) => {
           const { sure, doubtful } = outcomesOf(group, await sendGroup(group, message));
-          guard.accept(sure.filter(({ kind }) => kind === 'accepted').length);
+          const accepted = sure.filter(({ kind }) => kind === 'accepted').length;
+          guard.accept(accepted);
           for (const outcome of sure) report(outcome);
-          for (const outcome of guard.settle(doubtful)) report(outcome);
+          for (const outcome of guard.settle(doubtful, accepted)) report(outcome);
         }),
       );
     },
