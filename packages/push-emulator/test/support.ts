@@ -103,6 +103,8 @@ export const browserKeys = {
 
 export interface SendOptions extends webPush.RequestOptions {
   readonly payload?: string | null;
+  /** Whom it is encrypted to. */
+  readonly keys?: { readonly p256dh: string; readonly auth: string };
   /** Put over what the `web-push` package made; undefined takes one away. */
   readonly change?: Record<string, string | undefined>;
 }
@@ -110,18 +112,14 @@ export interface SendOptions extends webPush.RequestOptions {
 /** Sends as the `web-push` package would, were it to speak plain http. */
 export async function send(
   endpoint: string,
-  { payload = 'hello', change = {}, ...options }: SendOptions = {},
+  { payload = 'hello', change = {}, keys = browserKeys, ...options }: SendOptions = {},
 ): Promise<Response> {
   const body = payload ?? undefined;
-  const details: webPush.RequestDetails = webPush.generateRequestDetails(
-    { endpoint, keys: browserKeys },
-    body,
-    {
-      vapidDetails: { subject: 'mailto:ops@example.com', ...vapid },
-      TTL: 60,
-      ...options,
-    },
-  );
+  const details: webPush.RequestDetails = webPush.generateRequestDetails({ endpoint, keys }, body, {
+    vapidDetails: { subject: 'mailto:ops@example.com', ...vapid },
+    TTL: 60,
+    ...options,
+  });
   const headers = new Headers(details.headers as Record<string, string>);
   headers.delete('content-length');
   for (const [name, value] of Object.entries(change)) {
