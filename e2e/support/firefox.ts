@@ -1,5 +1,5 @@
 import { type Browser, type BrowserContext, launch } from 'puppeteer-core';
-import type { PushEmulator } from 'push-emulator';
+import { firefoxPreferences, type PushEmulator } from 'push-emulator';
 import { firefoxPath } from '../../scripts/setup/system-packages.ts';
 import type { Desktop } from './desktop.ts';
 
@@ -31,15 +31,9 @@ export async function launchFirefox({
     ...(profile && { userDataDir: profile }),
     env: { ...process.env, ...desktop.env },
     extraPrefsFirefox: {
-      'dom.push.serverURL': emulator.wsUrl,
-      // `ws:` is refused without it.
-      'dom.push.testing.allowInsecureServerURL': true,
-      // Remote control turns push off unless the user has set it.
-      'dom.push.connection.enabled': true,
+      ...firefoxPreferences(emulator),
       // Otherwise WindowClient.focus() does not switch tabs under remote control.
       'focusmanager.testmode': false,
-      // Come back soon after a cut connection; the default is 5 s.
-      'dom.push.retryBaseInterval': 300,
     },
   });
   for (const origin of origins) await allowNotifications(browser.defaultBrowserContext(), origin);

@@ -16,7 +16,7 @@ import { FirebaseTokens } from './firebase/tokens.ts';
 import { gateConnections } from './frame-gate.ts';
 import { type Request, type Response, writeAnswer } from './http.ts';
 import { Journal, type PushRecord } from './journal.ts';
-import { listen } from './listener.ts';
+import { Listeners } from './listener.ts';
 import { serveConnection } from './mozilla/connection.ts';
 import { createMozilla, createMozillaRegistry } from './mozilla/service.ts';
 import { createServe } from './serve.ts';
@@ -122,13 +122,14 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const authority = dataDir === undefined ? createAuthority() : await openAuthority(dataDir);
   const identity = authority.issue([...TLS_HOSTS, ...(TLS_HOSTS.includes(host) ? [] : [host])]);
 
+  const listeners = new Listeners(host);
   const plainServer = createServer();
-  const plain = await listen(plainServer, port, host, '--port');
+  const plain = await listeners.open(plainServer, port, '--port');
   const secureServer = createSecureServer({ ...identity, allowHTTP1: true });
   gateConnections(secureServer);
-  const secure = await listen(secureServer, httpsPort, host, '--https-port');
+  const secure = await listeners.open(secureServer, httpsPort, '--https-port');
   const mcsServer = createTlsServer(identity);
-  const mcs = await listen(mcsServer, mcsPort, host, '--mcs-port');
+  const mcs = await listeners.open(mcsServer, mcsPort, '--mcs-port');
   const url = `http://${plain.authority}`;
   const httpsUrl = `https://${secure.authority}`;
 
@@ -191,7 +192,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
     onRequest: (request, response) =>
       void serve([vendors.apnsService], request, response).catch(() => response.destroy()),
   });
-  const apns = await listen(apnsServer, apnsPort, host, '--apns-port');
+  const apns = await listeners.open(apnsServer, apnsPort, '--apns-port');
   presentBadCertificates(apnsServer, apnsIdentity, () => faults.takeHandshake(['apns']));
   plainServer.on('request', onRequest);
   secureServer.on('request', onRequest);
@@ -252,7 +253,7 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
       closing.abort();
       disconnect();
       sockets.close();
-      await Promise.all([plain, secure, mcs, apns].map((listener) => listener.close()));
+      await listeners.close();
       await caFile.remove();
     },
   };

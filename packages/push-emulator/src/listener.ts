@@ -9,6 +9,32 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+/** Several that belong together: when one cannot listen, none does. */
+export class Listeners {
+  readonly #host: string;
+  readonly #open: Listener[] = [];
+
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** As `listen`; if that fails, those that listen already are closed. */
+  async open(server: Server, port: number, option: string): Promise<Listener> {
+    try {
+      const listener = await listen(server, port, this.#host, option);
+      this.#open.push(listener);
+      return listener;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#open.map((listener) => listener.close()));
+  }
+}
+
 /**
  * @param port 0: any that is free
  * @throws when the port is taken, naming it and the option it came from
