@@ -35,8 +35,6 @@ export interface AuthorizedServiceOptions {
   readonly tokenEndpoint: URL;
   /** The form that asks for a token, made anew for each. */
   readonly tokenForm: () => Readonly<Record<string, string>>;
-  /** What no words may repeat. */
-  readonly secrets: readonly string[];
   /** Wait of a shut for which the service names none, milliseconds. */
   readonly quotaWaitMs: number;
   /** The share of the usual rate that sending begins with after a shut. */
@@ -69,7 +67,7 @@ export class AuthorizedService {
     const { transport, clock } = options;
     const shared: TransportOptions = transport;
     this.#client = new OriginClient(options.endpoint.origin, shared);
-    this.#requester = new TokenRequester(options.tokenEndpoint, shared, options.secrets);
+    this.#requester = new TokenRequester(options.tokenEndpoint, shared);
     this.#tokens = new AccessTokens(() => this.#requester.request(options.tokenForm()), clock);
     this.#gate = new Gate({
       clock,

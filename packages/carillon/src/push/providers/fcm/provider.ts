@@ -70,7 +70,6 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
     },
     tokenEndpoint: account.tokenUri,
     tokenForm: () => tokenForm(account, now()),
-    secrets: [account.clientEmail],
     quotaWaitMs: QUOTA_WAIT_MS,
     rampFrom: RAMP_FROM,
     clock: options.clock ?? (() => performance.now()),

@@ -79,7 +79,6 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
     },
     tokenEndpoint: readServiceUrl(config.auth_endpoint || HUAWEI_OAUTH, `${section}.auth_endpoint`),
     tokenForm: () => ({ grant_type: 'client_credentials', client_id: appId, client_secret: appSecret }),
-    secrets: [appSecret],
     quotaWaitMs: FLOW_WAIT_MS,
     rampFrom: RAMP_FROM,
     clock: options.clock ?? (() => performance.now()),
