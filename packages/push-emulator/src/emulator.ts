@@ -100,7 +100,10 @@ export interface PushEmulator extends VendorControls {
   onForget(listener: () => void): () => void;
   /** Cuts the browsers' sockets; they come back by themselves. */
   disconnect(): void;
-  /** Forgets every browser, as a service that lost its data would, and cuts the sockets: subscriptions are lost. */
+  /**
+   * Forgets every browser, as a service that lost its data would, and cuts the sockets: subscriptions are lost. Firefox learns it when it
+   * comes back; Chromium, as in life, does not: its page must unsubscribe, then subscribe anew.
+   */
   loseSubscriptions(): void;
   close(): Promise<void>;
 }

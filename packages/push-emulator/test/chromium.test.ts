@@ -132,10 +132,10 @@ suite('check-in and registration', () => {
     assert.notEqual(other.token, token);
   });
 
-  test('a stranger, a wrong security token and a sender that is no key are told so', async () => {
+  test('who names no device, a wrong security token and a sender that is no key are told so', async () => {
     const chromium = await FakeChromium.checkIn(emulator);
     const { form } = await chromium.subscribe(vapid.publicKey);
-    assert.equal(await chromium.post(form, 'AidLogin 5:6'), 'Error=AUTHENTICATION_FAILED');
+    assert.equal(await chromium.post(form, 'AidLogin me:6'), 'Error=AUTHENTICATION_FAILED');
     const wrong = `AidLogin ${chromium.androidId}:1`;
     assert.equal(await chromium.post(form, wrong), 'Error=AUTHENTICATION_FAILED');
     assert.equal(await chromium.post({ ...form, sender: 'me' }), 'Error=INVALID_SENDER');
@@ -285,12 +285,26 @@ suite('the message socket', () => {
     );
   });
 
-  test('a browser whose service lost its data is refused, and its subscriptions are gone', async () => {
-    const { chromium, endpoint } = await ready();
+  test('a browser whose service lost its data may come back, without its subscriptions', async () => {
+    const { chromium, endpoint, form } = await ready();
     emulator.loseSubscriptions();
     await once(chromium.socket!, 'close');
     assert.equal((await send(endpoint)).status, 410);
-    assert.ok((await chromium.logIn()).fields.has(3));
+    assert.ok(!(await chromium.logIn()).fields.has(3));
+    await chromium.unsubscribe(form);
+    const { token } = await chromium.subscribe(vapid.publicKey);
+    assert.equal((await send(`${emulator.url}/fcm/send/${token}`)).status, 201);
+    await chromium.nextData();
+  });
+
+  test('so may one that checked in before the service was started anew', async () => {
+    const stranger = new FakeChromium(emulator, 2n ** 62n, 77n);
+    assert.ok(!(await stranger.logIn()).fields.has(3));
+    const { token } = await stranger.subscribe(vapid.publicKey);
+    assert.equal((await send(`${emulator.url}/fcm/send/${token}`)).status, 201);
+    await stranger.nextData();
+    const thief = new FakeChromium(emulator, 2n ** 62n, 78n);
+    assert.ok((await thief.logIn()).fields.has(3));
   });
 });
 

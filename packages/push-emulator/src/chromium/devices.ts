@@ -11,6 +11,8 @@ export interface Registration {
 
 /** Numbers up to 2^47: written by protobuf and as decimal text without a loss. */
 const MAX_ID = 2 ** 47;
+/** A number of 64 bits, but 0. */
+const DECIMAL = /^[1-9]\d{0,19}$/;
 
 /** Chromium's installations, by the Android id that the check-in gives them, and their subscriptions. */
 export class Devices {
@@ -34,11 +36,16 @@ export class Devices {
     return { androidId: id, securityToken };
   }
 
-  /** The device of an id, if that is its security token. */
+  /**
+   * The device of an id, if that is its security token. An id that is not known is believed: a browser whose service lost its data, or
+   * was started anew, has no way to learn that, and would never take a push again.
+   */
   authenticate(androidId: string, securityToken: string): Agent | undefined {
-    return this.#securityTokens.get(androidId) === securityToken
-      ? this.registry.findAgent(androidId)
-      : undefined;
+    if (!DECIMAL.test(androidId) || !DECIMAL.test(securityToken)) return undefined;
+    const known = this.#securityTokens.get(androidId);
+    if (known === undefined) this.#securityTokens.set(androidId, securityToken);
+    else if (known !== securityToken) return undefined;
+    return this.registry.findAgent(androidId) ?? this.registry.addAgent(androidId);
   }
 
   /** @param key the VAPID key; undefined when the sender is an old numeric one */

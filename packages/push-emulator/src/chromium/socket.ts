@@ -24,8 +24,9 @@ export interface MessageSocketOptions {
 /**
  * One connection of Chromium's to the message service (MCS).
  *
- * It begins with the browser's version byte and LoginRequest. Whoever checked in here is answered, gets all that it has not
- * acknowledged, and takes over from an earlier connection of its own, which is cut. Others are told that the login failed. From then
+ * It begins with the browser's version byte and LoginRequest. Whoever names a device and its security token is answered,
+ * gets all that it has not acknowledged, and takes over from an earlier connection of its own, which is cut. Others are told that the
+ * login failed. From then
  * on pushes go out as they come. Each frame sent has a number, the LoginResponse 1; when the browser names a number, all pushes up
  * to it are acknowledged. Anything that is no message of the protocol ends the connection.
  */
@@ -68,7 +69,7 @@ export function serveMessageSocket(socket: Socket, { devices, mailbox, now }: Me
     socket.write(Buffer.of(MCS_VERSION));
     const known = devices.authenticate(user, authToken);
     if (!known) {
-      const error = { code: UNAUTHORIZED, message: 'unknown device' };
+      const error = { code: UNAUTHORIZED, message: 'wrong security token' };
       send('loginResponse', { id: '', error, serverTimestamp: now() });
       socket.end();
       return;

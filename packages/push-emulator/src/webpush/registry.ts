@@ -57,8 +57,8 @@ export class Registry {
     return this.#agents.get(id);
   }
 
-  addAgent(): Agent {
-    const agent: Agent = { id: this.#options.newAgentId(), channels: new Map() };
+  addAgent(id = this.#options.newAgentId()): Agent {
+    const agent: Agent = { id, channels: new Map() };
     this.#agents.set(agent.id, agent);
     return agent;
   }
