@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { type BrowserContext, chromium } from 'playwright-core';
 import { chromiumArguments, type PushEmulator } from 'push-emulator';
@@ -36,17 +37,28 @@ export async function launchChromium({
   return context;
 }
 
+const BRIDGE = [
+  ['link', 'add', 'push0', 'type', 'veth', 'peer', 'name', 'push1'],
+  ['address', 'add', '192.0.2.1/24', 'dev', 'push0'],
+  ['link', 'set', 'push0', 'up'],
+  ['link', 'set', 'push1', 'up'],
+];
+
 /**
  * Chromium opens its message socket only when it believes that it is online: some interface besides `lo` must be up and have an
- * address. No route is needed.
+ * address; no route is needed. Where there is none, as in a container without a network, root gets one.
  */
 function requireNetwork(): void {
-  const isOnline = Object.values(networkInterfaces())
+  if (isOnline()) return;
+  const commands = BRIDGE.map((words) => `ip ${words.join(' ')}`).join(' && ');
+  if (process.getuid?.() === 0) for (const words of BRIDGE) spawnSync('ip', words);
+  if (!isOnline()) {
+    throw new Error(`Chromium takes no pushes while only the loopback interface is up. As root: ${commands}`);
+  }
+}
+
+function isOnline(): boolean {
+  return Object.values(networkInterfaces())
     .flat()
     .some((address) => address?.internal === false);
-  if (isOnline) return;
-  throw new Error(
-    'Chromium takes no pushes while only the loopback interface is up. As root: ip link add push0 type dummy && ' +
-      'ip addr add 192.0.2.1/32 dev push0 && ip link set push0 up',
-  );
 }
