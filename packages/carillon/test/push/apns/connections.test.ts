@@ -94,7 +94,7 @@ describe('the limit on streams', () => {
 
 describe('a GOAWAY', () => {
   it('in the middle of many streams loses and doubles nothing', async () => {
-    service = await ApnsService.start({ settings: { maxConcurrentStreams: 50 } });
+    service = await ApnsService.start({ settings: { maxConcurrentStreams: 200 } });
     const accepted: string[] = [];
     service!.answer = async ({ session, stream, token }) => {
       if (session === service!.sessions[0]) {

@@ -150,6 +150,22 @@ describe('addresses that APNs calls bad', () => {
     });
   }
 
+  it('stay when all of them are from one batch to the next, however many were accepted before', async () => {
+    service = await ApnsService.start();
+    open();
+    for (let batch = 0; batch < 10; batch++) await send(100);
+    service.answer = () => ({ status: 400, reason: 'BadDeviceToken' });
+    for (let batch = 0; batch < 3; batch++) {
+      assert.deepEqual(kinds(await send(100)), new Set(['failed bad_device_token']));
+    }
+    let gone = 0;
+    for (let single = 0; single < 200; single++) {
+      const [outcome] = await send(1);
+      if (outcome!.kind === 'gone') gone += 1;
+    }
+    assert.equal(gone, 0);
+  });
+
   it('go where most others are accepted', async () => {
     service = await ApnsService.start();
     service.answer = ({ token }) =>

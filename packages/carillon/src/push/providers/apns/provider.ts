@@ -62,6 +62,7 @@ interface Sending {
   readonly topic: Topic;
   readonly report: (outcome: Outcome) => void;
   readonly doubtful: Outcome[];
+  accepted: number;
   /** The message's headers with the token that is in use. */
   headers: Readonly<Record<string, string>>;
   token: ProviderToken | undefined;
@@ -134,6 +135,7 @@ class ApnsProvider implements Provider {
       topic,
       report,
       doubtful: [],
+      accepted: 0,
       headers: message.headers,
       token: undefined,
     };
@@ -145,7 +147,7 @@ class ApnsProvider implements Provider {
       if (index % REQUESTS_PER_TURN === REQUESTS_PER_TURN - 1) await setImmediate();
     }
     await Promise.all(underWay);
-    for (const outcome of topic.guard.settle(sending.doubtful)) report(outcome);
+    for (const outcome of topic.guard.settle(sending.doubtful, sending.accepted)) report(outcome);
   }
 
   async close(): Promise<void> {
@@ -181,7 +183,10 @@ class ApnsProvider implements Provider {
 
   async #deliver(sending: Sending, index: number, deviceToken: string, slot: Slot): Promise<void> {
     const { outcome, effect } = await this.#exchange(sending, deviceToken, slot);
-    if (outcome.kind === 'accepted') sending.topic.guard.accept();
+    if (outcome.kind === 'accepted') {
+      sending.accepted += 1;
+      sending.topic.guard.accept();
+    }
     if (effect === 'doubtful') sending.doubtful.push({ index, ...outcome });
     else sending.report({ index, ...outcome });
   }

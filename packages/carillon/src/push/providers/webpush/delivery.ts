@@ -24,6 +24,7 @@ export interface Results {
   readonly report: (outcome: Outcome) => void;
   /** Those that are judged when all the others are known. */
   readonly doubtful: Outcome[];
+  accepted: number;
 }
 
 /** Shorter last parts of an endpoint are ordinary words, not secrets. */
@@ -75,8 +76,8 @@ export class Deliveries {
   }
 
   /** Reports what was held back until the rest of the batch was known. */
-  settleDoubtful({ report, doubtful }: Results): void {
-    for (const outcome of this.#guard.settle(doubtful)) report(outcome);
+  settleDoubtful({ report, doubtful, accepted }: Results): void {
+    for (const outcome of this.#guard.settle(doubtful, accepted)) report(outcome);
   }
 
   /** Under one key of ours after the other, while the service finds that it is not the right one. */
@@ -105,11 +106,15 @@ export class Deliveries {
     { endpoint, vapid }: Addressed,
     outcome: Outcome,
     fault: WebPushFault | undefined,
-    { report, doubtful }: Results,
+    results: Results,
   ): void {
+    const { report, doubtful } = results;
     switch (fault) {
       case undefined:
-        if (outcome.kind === 'accepted') this.#guard.accept();
+        if (outcome.kind === 'accepted') {
+          results.accepted += 1;
+          this.#guard.accept();
+        }
         report(outcome);
         break;
       case 'mismatch':

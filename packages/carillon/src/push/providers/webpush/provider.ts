@@ -216,7 +216,7 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
           else byOrigin.set(origin, [addressed]);
         }
       }
-      const results: Results = { report, doubtful: [] };
+      const results: Results = { report, doubtful: [], accepted: 0 };
       await Promise.all(Array.from(byOrigin.values(), (group) => sendToOrigin(group, message, results)));
       deliveries.settleDoubtful(results);
     },
