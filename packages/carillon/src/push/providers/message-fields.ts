@@ -63,18 +63,20 @@ export function refuseAddresses(
   }
 }
 
-/** Bytes of all keys and values in UTF-8, without JSON's own signs. @throws ApiError 107 when nested too deep */
-export function keyAndValueBytes(value: unknown, field: string, depth = 0): number {
-  if (depth > MAX_DEPTH) throw badRequest(field, `must be nested at most ${MAX_DEPTH} deep`);
+/** Refuses what would exhaust the stack when it is encoded. @throws ApiError 107 naming the field */
+export function checkDepth(value: unknown, field: string, depth = 0): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === MAX_DEPTH) throw badRequest(field, `must be nested at most ${MAX_DEPTH} deep`);
+  for (const item of Object.values(value)) checkDepth(item, field, depth + 1);
+}
+
+/** Bytes of all keys and values in UTF-8, without JSON's own signs. */
+export function keyAndValueBytes(value: unknown): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (typeof value !== 'object' || value === null) return String(value).length;
   let bytes = 0;
-  if (Array.isArray(value)) {
-    for (const item of value) bytes += keyAndValueBytes(item, field, depth + 1);
-    return bytes;
-  }
   for (const [key, item] of Object.entries(value)) {
-    bytes += Buffer.byteLength(key) + keyAndValueBytes(item, field, depth + 1);
+    bytes += (Array.isArray(value) ? 0 : Buffer.byteLength(key)) + keyAndValueBytes(item);
   }
   return bytes;
 }

@@ -1,5 +1,13 @@
 import { badRequest } from '../../../errors.ts';
-import { isObject, keyAndValueBytes, objectAt, refuseAddresses, show, stringsAt } from '../message-fields.ts';
+import {
+  checkDepth,
+  isObject,
+  keyAndValueBytes,
+  objectAt,
+  refuseAddresses,
+  show,
+  stringsAt,
+} from '../message-fields.ts';
 import type { ProviderMessage, RecipientKind } from '../provider.ts';
 
 /** Bytes of keys and values (`vendors` 1.5). */
@@ -34,7 +42,8 @@ export function checkMessage(block: unknown, field: string, kind: RecipientKind 
   checkAndroid(objectAt(message, 'android', at), `${at}.android`);
   checkApns(objectAt(message, 'apns', at), `${at}.apns`);
   checkWebPush(objectAt(message, 'webpush', at), `${at}.webpush`);
-  const bytes = payloadBytes(message, at);
+  checkDepth(message, at);
+  const bytes = payloadBytes(message);
   const limit = kind === 'tokens' ? MAX_BYTES : MAX_TOPIC_BYTES;
   if (bytes > limit) {
     const whom = kind === 'tokens' ? '' : ' to a topic or condition';
@@ -68,8 +77,8 @@ export function withCollapseKey(block: ProviderMessage, key: string): ProviderMe
     marked.apns = { ...apns, headers: withHeader(apns?.headers, 'apns-collapse-id', key) };
   }
   marked.webpush = { ...webpush, headers: withHeader(webpush?.headers, 'Topic', key) };
-  const before = payloadBytes(message, '');
-  const after = payloadBytes(marked, '');
+  const before = payloadBytes(message);
+  const after = payloadBytes(marked);
   const isFull = [MAX_BYTES, MAX_TOPIC_BYTES].some((limit) => before <= limit && after > limit);
   return isFull ? block : { ...block, message: marked };
 }
@@ -95,11 +104,22 @@ export class EncodedMessage {
   }
 }
 
-/** What FCM counts, as far as it is told: what is for all, and the largest of the platforms' own parts. */
-function payloadBytes(message: Record<string, unknown>, field: string): number {
-  const { android, apns, webpush, ...common } = message;
-  const own = [android, apns, webpush].map((part) => (part ? keyAndValueBytes(part, field) : 0));
-  return keyAndValueBytes(common, field) + Math.max(...own);
+/**
+ * What FCM counts, as far as it is told: the notification and the data that the largest platform gets. A platform's own
+ * notification goes over the common one, and its own data takes the place of the common.
+ */
+function payloadBytes({ notification, data, android, apns, webpush }: Record<string, unknown>): number {
+  const platforms: readonly Part[] = [{}, (android ?? {}) as Part, (webpush ?? {}) as Part];
+  const { payload } = (apns ?? {}) as { payload?: unknown };
+  const sizes = platforms.map((own) =>
+    keyAndValueBytes([{ ...(notification as object), ...own.notification }, own.data ?? data ?? {}]),
+  );
+  return Math.max(...sizes, keyAndValueBytes([notification ?? {}, data ?? {}, payload ?? {}]));
+}
+
+interface Part {
+  readonly notification?: object;
+  readonly data?: object;
 }
 
 function checkData(parent: Record<string, unknown>, field: string): void {

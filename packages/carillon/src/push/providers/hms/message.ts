@@ -1,5 +1,5 @@
 import { badRequest } from '../../../errors.ts';
-import { isObject, keyAndValueBytes, objectAt, refuseAddresses, show, stringsAt } from '../message-fields.ts';
+import { checkDepth, isObject, objectAt, refuseAddresses, show, stringsAt } from '../message-fields.ts';
 import type { ProviderMessage } from '../provider.ts';
 
 /** Bytes of the message as JSON, without its tokens (`vendors` 3.2). */
@@ -32,8 +32,7 @@ export function checkMessage(block: unknown, field: string): ProviderMessage {
     const own = objectAt(message, platform, at);
     if (own) stringsAt(own, 'headers', `${at}.${platform}`);
   }
-  // Before the encoding, which has no bound on depth.
-  keyAndValueBytes(message, at);
+  checkDepth(message, at);
   const bytes = messageBytes(message);
   if (bytes > MAX_BYTES) throw badRequest(at, `must be at most ${MAX_BYTES} bytes of JSON, got ${bytes}`);
   return block as ProviderMessage;
