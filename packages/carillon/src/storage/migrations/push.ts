@@ -78,4 +78,8 @@ export const PUSH_MIGRATIONS: readonly Migration[] = [
       ALTER TABLE carillon_devices ADD COLUMN app text NOT NULL DEFAULT '';
       CREATE INDEX carillon_devices_app ON carillon_devices (app, id);`,
   },
+  {
+    name: '009_providers',
+    sql: 'CREATE INDEX carillon_devices_provider ON carillon_devices (provider, id)',
+  },
 ];
