@@ -90,6 +90,12 @@ suite('the packed packages, installed by a stranger', () => {
     }
   });
 
+  test('are not packed as they are in the checkout', async () => {
+    for (const source of PACKAGES) {
+      await assert.rejects(npm(['pack', '--dry-run'], source), /is packed compiled: npm run tarball -w \S/);
+    }
+  });
+
   test('show their help with npx', async () => {
     const carillon = await run('npx', ['--no-install', 'carillon', '--help'], { cwd: folder, env });
     assert.match(carillon.stdout, /carillon serve/);
@@ -147,27 +153,22 @@ suite('the packed packages, installed by a stranger', () => {
     assert.equal((await fetch(`${url}/health`)).status, 200);
 
     const secrets = JSON.parse(await readFile(join(folder, 'data', 'secrets.json'), 'utf8'));
-    const call = async (method: string, request: object) => {
-      const response = await fetch(`${url}/api/${method}`, {
-        method: 'POST',
-        headers: { 'X-API-Key': secrets.apiKey },
-        body: JSON.stringify(request),
-      });
-      const reply = (await response.json()) as { error?: unknown };
-      assert.equal(reply.error, undefined, JSON.stringify(reply));
-    };
     const browser = createECDH('prime256v1');
     const keys = { p256dh: browser.generateKeys('base64url'), auth: randomBytes(16).toString('base64url') };
-    await call('device_register', {
-      provider: 'webpush',
-      platform: 'web',
-      user: 'ann',
-      topics: ['news'],
-      token: JSON.stringify({ endpoint, keys }),
+    const registered = await fetch(`${url}/api/device_register`, {
+      method: 'POST',
+      headers: { 'X-API-Key': secrets.apiKey },
+      body: JSON.stringify({
+        provider: 'webpush',
+        platform: 'web',
+        topics: ['news'],
+        token: JSON.stringify({ endpoint, keys }),
+      }),
     });
-    await call('send_push_notification', {
-      recipient: { filter: { topics: ['news'] } },
-      notification: { webpush: { payload: { title: 'Hello' } } },
+    assert.match(await registered.text(), /"id":"webpush-/);
+    await run(installed('carillon'), ['send', '--topic', 'news', '--title', 'Hello', '--url', url], {
+      cwd: folder,
+      env,
     });
     const push = await nextJson(told);
     assert.equal(push.status, 201);
@@ -176,7 +177,7 @@ suite('the packed packages, installed by a stranger', () => {
       privateKey: browser,
       authSecret: keys.auth,
     });
-    assert.deepEqual(JSON.parse(String(body)), { title: 'Hello' });
+    assert.deepEqual(JSON.parse(String(body)), { web_push: 8030, notification: { title: 'Hello' } });
 
     carillon.child.kill('SIGTERM');
     assert.deepEqual(await once(carillon.child, 'exit'), [0, null]);
