@@ -4,8 +4,8 @@ import { type KeyObject, sign } from 'node:crypto';
 const SLOT_SECONDS = 20 * 60;
 /** APNs takes a token for an hour; ten minutes are left for clocks that differ. */
 const MAX_AGE_SECONDS = 50 * 60;
-/** APNs takes a new token on a connection after this long. */
-const MIN_LIFE_SECONDS = 20 * 60;
+/** APNs takes another token on a connection after this long. */
+const MIN_USE_SECONDS = 20 * 60;
 
 /** What the team's key says of itself. */
 export interface ProviderKey {
@@ -26,11 +26,12 @@ export interface ProviderToken {
  *
  * APNs counts new tokens by connection: two within 20 minutes, or two in turns, and it refuses everything on that
  * connection. Every sender thread and every process has connections of its own and signs for itself, so what matters is
- * that one of them never changes its token early. A new token says that it was made at the beginning of the present
- * 20 minutes, and is used until it is 50 minutes old: at least 30 minutes, and 40 from the second on. Whoever starts
- * within the same 20 minutes says the same `iat` and renews at the same time, so the team does not look as if it
- * minted without end. Only the signatures differ, for ECDSA has a random part: signing once for all would need the
- * threads to talk to each other, and gain nothing on any connection.
+ * that none of these sees another token early. A new token says that it was made at the beginning of the present
+ * 20 minutes, and is used until it is 50 minutes old: at least 30 minutes, and 40 from the second on. A connection that was
+ * shown its present token less than 20 minutes before is left for a new one; the others go on. Whoever starts within the
+ * same 20 minutes says the same `iat` and renews at the same time, so the team does not look as if it minted without
+ * end. Only the signatures differ, for ECDSA has a random part: signing once for all would need the threads to talk to
+ * each other, and gain nothing on any connection.
  */
 export class ProviderTokens {
   readonly #key: ProviderKey;
@@ -63,13 +64,13 @@ export class ProviderTokens {
     if (this.#token !== refused || now < this.#keepUntil) return false;
     const slot = now - (now % SLOT_SECONDS);
     this.#mint(slot > refused.issuedAt ? slot : now);
-    this.#keepUntil = now + MIN_LIFE_SECONDS;
+    this.#keepUntil = now + MIN_USE_SECONDS;
     return true;
   }
 
   /** APNs finds that there are too many tokens: this one stays for as long as it is good. */
   hold(): void {
-    this.#keepUntil = this.#seconds() + MIN_LIFE_SECONDS;
+    this.#keepUntil = this.#seconds() + MIN_USE_SECONDS;
   }
 
   #seconds(): number {
@@ -82,6 +83,27 @@ export class ProviderTokens {
     const signature = sign('sha256', Buffer.from(unsigned), { key, dsaEncoding: 'ieee-p1363' });
     this.#token = { authorization: `bearer ${unsigned}.${signature.toString('base64url')}`, issuedAt };
     return this.#token;
+  }
+}
+
+/** What each connection was shown last, and since when. */
+export class ShownTokens {
+  readonly #clock: () => number;
+  readonly #shown = new WeakMap<object, { readonly token: ProviderToken; readonly since: number }>();
+
+  /** @param clock milliseconds; never goes back */
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  /** Whether APNs would find that a token comes too early on a connection; if not, it counts as shown. */
+  isTooEarly(connection: object, token: ProviderToken): boolean {
+    const last = this.#shown.get(connection);
+    if (last?.token === token) return false;
+    const now = this.#clock();
+    if (last && now - last.since < MIN_USE_SECONDS * 1000) return true;
+    this.#shown.set(connection, { token, since: now });
+    return false;
   }
 }
 

@@ -7,13 +7,13 @@ import { OriginClient, type Slot } from '../http/origin-client.ts';
 import type { HttpResponse } from '../http/response-reader.ts';
 import { closedError, TransportError } from '../http/transport.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
-import { RemovalGuard } from '../removal-guard.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
 import { isDeviceToken } from './device-token.ts';
 import { type MessageOptions, type PreparedMessage, prepareMessage } from './message.ts';
 import { type AnswerContext, type ApnsVerdict, type Effect, judge, judgeGoaway } from './outcome.ts';
-import { type ProviderToken, ProviderTokens } from './provider-tokens.ts';
+import { type ProviderToken, ProviderTokens, ShownTokens } from './provider-tokens.ts';
 import { type ApnsSettings, readSettings } from './settings.ts';
+import { type Topic, Topics } from './topics.ts';
 
 export interface ApnsProviderOptions {
   /** Where the options are, for words about them. Default `apns`; of an app `apps.shop.apns`. */
@@ -45,16 +45,8 @@ const MAX_TRIES = 2;
 const RAMP_FROM = 0.1;
 /** Sockets get their turn after each of these many requests (about a millisecond). */
 const REQUESTS_PER_TURN = 32;
-/** A real app has few topics; more come from messages. */
-const MAX_TOPICS = 64;
 /** Both differ from request to request, or are secret (`vendors` 2.1). */
 const SENSITIVE_HEADERS = [':path', 'authorization'];
-
-/** What is known of a topic: one that is not allowed stops its own messages, and its bad tokens speak for it alone. */
-interface Topic {
-  readonly gate: Gate;
-  readonly guard: RemovalGuard;
-}
 
 /** A batch under way. */
 interface Sending {
@@ -84,12 +76,13 @@ class ApnsProvider implements Provider {
   readonly #devicePath: string;
   readonly #messageOptions: MessageOptions;
   readonly #now: () => number;
-  readonly #clock: (() => number) | undefined;
+  readonly #clock: () => number;
   readonly #tokens: ProviderTokens | undefined;
+  readonly #shown: ShownTokens;
   readonly #client: OriginClient;
   readonly #closing = new AbortController();
   readonly #gate: Gate;
-  readonly #topics = new Map<string, Topic>();
+  readonly #topics: Topics;
 
   constructor(config: ApnsConfig, settings: ApnsSettings, section: string, options: ApnsProviderOptions) {
     const { credential } = settings;
@@ -97,9 +90,11 @@ class ApnsProvider implements Provider {
     this.#devicePath = settings.devicePath;
     this.#messageOptions = { bundleId: config.bundle_id, authType: config.auth_type };
     this.#now = options.now ?? Date.now;
-    this.#clock = options.clock;
+    this.#clock = options.clock ?? (() => performance.now());
     this.#tokens = credential.type === 'token' ? new ProviderTokens(credential.key, this.#now) : undefined;
+    this.#shown = new ShownTokens(this.#clock);
     this.#gate = this.#newGate();
+    this.#topics = new Topics(() => this.#newGate());
     this.#client = new OriginClient(settings.origin, {
       ca: options.ca,
       certificate:
@@ -129,7 +124,7 @@ class ApnsProvider implements Provider {
       });
       return;
     }
-    const topic = this.#topicOf(message.topic);
+    const topic = this.#topics.get(message.topic);
     const sending: Sending = {
       message,
       topic,
@@ -199,35 +194,26 @@ class ApnsProvider implements Provider {
     let slot = firstSlot;
     let resends = 0;
     let tries = 0;
-    for (let tried: Effect | undefined; ; ) {
+    let tried: Effect | undefined;
+    for (;;) {
       const token = this.#tokens?.current();
-      const context: AnswerContext = {
-        section: this.#section,
-        topic: sending.message.topic,
-        deviceToken,
-        tried,
-        now: this.#now(),
-      };
-      let verdict: ApnsVerdict;
-      let isUnprocessed = false;
-      try {
-        verdict = judge(await this.#request(sending, deviceToken, token, slot), context);
-      } catch (error) {
-        const { goawayWords, unprocessed } = error as TransportError;
-        verdict = judgeGoaway(goawayWords, context) ?? { outcome: this.#answerOfError(error) };
-        isUnprocessed = unprocessed && !verdict.effect;
-      }
-      if (isUnprocessed && resends < MAX_RESENDS) {
-        resends += 1;
+      if (token && this.#shown.isTooEarly(slot.connection, token)) {
+        slot.retireConnection();
+        slot.release();
       } else {
-        // What is bound to a connection must neither repeat nor outlive what the operator mends.
-        if (verdict.effect && verdict.effect !== 'doubtful') slot.retireConnection();
-        const gate = this.#gateFor(verdict.effect, sending.topic);
-        if (gate) return shut(gate, verdict);
-        const isTried = verdict.effect === tried || tries === MAX_TRIES;
-        if (isTried || !this.#prepareAgain(verdict.effect, token)) return verdict;
-        tries += 1;
-        tried = verdict.effect;
+        const { verdict, isUnprocessed } = await this.#attempt(sending, deviceToken, token, slot, tried);
+        if (isUnprocessed && resends < MAX_RESENDS) {
+          resends += 1;
+        } else {
+          // What is bound to a connection must neither repeat nor outlive what the operator mends.
+          if (verdict.effect && verdict.effect !== 'doubtful') slot.retireConnection();
+          const gate = this.#gateFor(verdict.effect, sending.topic);
+          if (gate) return shut(gate, verdict);
+          const isTried = verdict.effect === tried || tries === MAX_TRIES;
+          if (isTried || !this.#prepareAgain(verdict.effect, token)) return verdict;
+          tries += 1;
+          tried = verdict.effect;
+        }
       }
       try {
         const next = await this.#acquire(sending.topic);
@@ -239,7 +225,32 @@ class ApnsProvider implements Provider {
     }
   }
 
-  /** Whatever the connection, it sees one token only until that is renewed: also what is sent again has the new one. */
+  /** One request and what its answer means. Never rejects. */
+  async #attempt(
+    sending: Sending,
+    deviceToken: string,
+    token: ProviderToken | undefined,
+    slot: Slot,
+    tried: Effect | undefined,
+  ): Promise<{ verdict: ApnsVerdict; isUnprocessed: boolean }> {
+    const context: AnswerContext = {
+      section: this.#section,
+      topic: sending.message.topic,
+      deviceToken,
+      tried,
+      now: this.#now(),
+    };
+    try {
+      const response = await this.#request(sending, deviceToken, token, slot);
+      return { verdict: judge(response, context), isUnprocessed: false };
+    } catch (error) {
+      const { goawayWords, unprocessed } = error as TransportError;
+      const explained = judgeGoaway(goawayWords, context);
+      if (explained) return { verdict: explained, isUnprocessed: false };
+      return { verdict: { outcome: this.#answerOfError(error) }, isUnprocessed: unprocessed };
+    }
+  }
+
   #request(
     sending: Sending,
     deviceToken: string,
@@ -271,8 +282,7 @@ class ApnsProvider implements Provider {
         this.#tokens?.hold();
         return true;
       case 'refresh':
-        // No connection may see the new token next to the old one: APNs would refuse both.
-        if (token && this.#tokens?.replace(token)) this.#client.retireConnections();
+        if (token) this.#tokens?.replace(token);
         return true;
       default:
         return effect === 'reconnect';
@@ -285,23 +295,13 @@ class ApnsProvider implements Provider {
     return verdictOfError(isOurs ? closedError() : error).outcome;
   }
 
-  #topicOf(name: string): Topic {
-    let topic = this.#topics.get(name);
-    if (!topic) {
-      topic = { gate: this.#newGate(), guard: new RemovalGuard() };
-      if (this.#topics.size >= MAX_TOPICS) this.#topics.delete(this.#topics.keys().next().value as string);
-      this.#topics.set(name, topic);
-    }
-    return topic;
-  }
-
   #newGate(): Gate {
     const { signal } = this.#closing;
     return new Gate({
       waitMs: MEND_MS,
       rampFrom: RAMP_FROM,
       signal,
-      ...(this.#clock && { clock: this.#clock }),
+      clock: this.#clock,
     });
   }
 }

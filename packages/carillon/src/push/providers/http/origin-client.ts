@@ -20,6 +20,8 @@ const CONNECT_PAUSE_MS = 1_000;
 
 /** The right to send one request; must be used or given back. */
 export interface Slot {
+  /** Which connection it is on, for what a service binds to one. */
+  readonly connection: object;
   send(request: HttpRequest): Promise<HttpResponse>;
   release(): void;
   /** Has the slot's connection take no new requests: for services that bind a fault to the connection. */
@@ -115,11 +117,6 @@ export class OriginClient {
     }
   }
 
-  /** Has every connection take no new requests. */
-  retireConnections(): void {
-    for (const { connection } of this.#pool) connection.retire();
-  }
-
   /** Breaks what is under way. */
   close(): void {
     this.#closing.abort();
@@ -135,6 +132,7 @@ export class OriginClient {
         clearTimeout(pooled.idleTimer);
         const release = () => this.#release(pooled);
         return {
+          connection: pooled.connection,
           send: (request) => pooled.connection.request(request, release),
           release,
           retireConnection: () => pooled.connection.retire(),
