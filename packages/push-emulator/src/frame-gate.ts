@@ -39,6 +39,7 @@ export class FrameGate extends Duplex {
   constructor(socket: TLSSocket) {
     super();
     this.#socket = socket;
+    socket.setNoDelay(true);
     socket.on('data', (chunk: Buffer) => {
       if (this.#isFrozen) return;
       for (const part of this.#pass(chunk)) if (!this.push(part)) socket.pause();

@@ -1,0 +1,147 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { createAuthority, type KeyAndCertificate } from '../certificates/authority.ts';
+import { gateConnections } from '../frame-gate.ts';
+import { listen } from '../listener.ts';
+import { TLS_HOSTS } from '../tls.ts';
+import { createSinkServices, type SinkAnswer } from './answers.ts';
+import { TargetCounter } from './counter.ts';
+
+export interface SinkOptions {
+  /** 0, the default: any that is free. */
+  readonly port?: number;
+  /** 127.0.0.1 when absent. */
+  readonly host?: string;
+  /** A server certificate; one of a new authority when absent. */
+  readonly identity?: KeyAndCertificate;
+  /** Streams that a connection may open; 100 when absent, as FCM allows; APNs allows 1000. */
+  readonly maxStreams?: number;
+  /** The share of targets that are unregistered, 0 to 1: always the same ones. 0 when absent. */
+  readonly unregisteredShare?: number;
+  /** Takes requests whose `:scheme` is `https:`, as `firebase-admin` sends them; costs a little for everybody. */
+  readonly takesSchemeColon?: boolean;
+}
+
+export interface SinkCounts {
+  /** Pushes that came; of a request to many, one for each. */
+  readonly received: number;
+  /** Targets that were reached. */
+  readonly distinct: number;
+  /** Pushes beyond the first of their target. */
+  readonly doubled: number;
+  /** Pushes that were answered with "unregistered". */
+  readonly unregistered: number;
+}
+
+export interface Sink {
+  /** `https://127.0.0.1:…`, for FCM, APNs, HMS, web push and both token endpoints alike. */
+  readonly url: string;
+  readonly port: number;
+  /** The certificate to trust, PEM: the authority's, or what came with `identity`. */
+  readonly ca: string;
+  counts(): SinkCounts;
+  /** Resolves once so many targets were reached. */
+  untilDistinct(count: number): Promise<void>;
+  clear(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * Push services for benchmarks: takes everything at once, in the vendors' forms, over HTTP/2 or HTTP/1.1 with TLS. It looks at the path
+ * and, for FCM and HMS, for tokens in the body; it checks no credentials and keeps nothing but counts.
+ */
+export async function startSink(options: SinkOptions = {}): Promise<Sink> {
+  const { port = 0, host = '127.0.0.1', maxStreams = 100, unregisteredShare = 0 } = options;
+  const authority = options.identity ? undefined : createAuthority();
+  const identity = options.identity ?? authority!.issue(TLS_HOSTS);
+  const counter = new TargetCounter();
+  const services = createSinkServices(counter, unregisteredShare);
+  let waiting: { count: number; resolve: () => void }[] = [];
+  const tell = () => {
+    waiting = waiting.filter(({ count, resolve }) => {
+      if (counter.distinct < count) return true;
+      resolve();
+      return false;
+    });
+  };
+
+  const answerHttp1 = async (request: IncomingMessage, response: ServerResponse) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('error', () => {});
+    await once(request, 'end').catch(() => {});
+    const path = request.url ?? '';
+    const { status, headers, body } = services
+      .find(path)
+      .answer(path, Buffer.concat(chunks).toString('latin1'));
+    if (waiting.length > 0) tell();
+    response.writeHead(status, { ...headers, 'content-length': body?.length ?? 0 }).end(body);
+  };
+  const server = createSecureServer({
+    ...identity,
+    allowHTTP1: true,
+    settings: { maxConcurrentStreams: maxStreams },
+  });
+  server.on('request', (request, response) => {
+    void answerHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+  });
+  // The listener above is for HTTP/1.1 alone; Node would make request objects of HTTP/2 streams for it, too.
+  server.removeAllListeners('stream');
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', () => {});
+    const path = headers[':path'] as string;
+    const service = services.find(path);
+    let text = '';
+    if (service.needsBody) {
+      stream.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+      });
+    } else {
+      stream.resume();
+    }
+    // Not before: who answers a body that is still coming resets the stream, and too many resets end the connection.
+    stream.on('end', () => {
+      respond(stream, service.answer(path, text));
+      if (waiting.length > 0) tell();
+    });
+  });
+  server.on('sessionError', () => {});
+  if (options.takesSchemeColon) gateConnections(server);
+  const listener = await listen(server, port, host, 'port');
+
+  return {
+    url: `https://${listener.authority}`,
+    port: listener.port,
+    ca: authority?.certificate ?? identity.cert,
+    counts: () => ({
+      received: counter.received,
+      distinct: counter.distinct,
+      doubled: counter.doubled,
+      unregistered: services.gone,
+    }),
+    untilDistinct(count) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push({ count, resolve });
+      tell();
+      return promise;
+    },
+    clear() {
+      counter.clear();
+      services.clear();
+    },
+    close: () => listener.close(),
+  };
+}
+
+function respond(stream: ServerHttp2Stream, { status, headers, body }: SinkAnswer): void {
+  if (stream.destroyed) return;
+  stream.respond({ ':status': status, ...headers }, { endStream: body === undefined });
+  if (body) stream.end(body);
+}
+
+/** The file to `fork` for a sink in a process of its own; `SinkRequest` and `SinkReply` are what it understands and says. */
+export function sinkProcess(): URL {
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+  return new URL(`./process${extension}`, import.meta.url);
+}
