@@ -7,6 +7,7 @@ import type { Fault } from './faults.ts';
 import { originOf, type Request, type Response, readBody, writeAnswer } from './http.ts';
 import { recordToJson } from './journal.ts';
 import type { Answer } from './service.ts';
+import { controlVendors } from './vendor-control.ts';
 import type { SubscribeOptions } from './webpush/virtual.ts';
 
 const MAX_BODY_BYTES = 16_384;
@@ -23,6 +24,7 @@ const MAX_BODY_BYTES = 16_384;
  *   GET    /control/faults          those that wait; POST adds a Fault; DELETE clears all
  *   POST   /control/disconnect      cuts the browsers' sockets
  *   POST   /control/lose            forgets every browser, as a service that lost its data
+ *   POST   /control/fcm/…, hms/…, apns/…, access-tokens/…   credentials and virtual phones; see `controlVendors`
  *
  * Bodies are `application/json`, at least `{}`. Pages of other origins cannot use it: not by a request of their own origin, not by a
  * simple one, not by a name that they let point here.
@@ -90,8 +92,10 @@ function answerPost(emulator: PushEmulator, path: string, body: unknown): Answer
     case '/control/lose':
       emulator.loseSubscriptions();
       return { status: 200, body: {} };
-    default:
-      return error(404, `no POST ${path}`);
+    default: {
+      const answer = controlVendors(emulator, path, body);
+      return answer ? { status: 200, body: answer } : error(404, `no POST ${path}`);
+    }
   }
 }
 
