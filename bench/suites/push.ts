@@ -20,7 +20,11 @@ export const pushSuite: Suite = {
   description: 'pushes to a topic through the whole server, beside the library web-push and the crypto floor',
   flags: [
     { name: 'cores', value: 'LIST', description: 'pins server, web-push and sink, e.g. 0,1' },
-    { name: 'sender-threads', value: 'N', description: 'push_notifications.sender_threads (default 0: one a core, four at the most)' },
+    {
+      name: 'sender-threads',
+      value: 'N',
+      description: 'push_notifications.sender_threads (default 0: one a core, four at the most)',
+    },
     { name: 'rss', description: 'only memory: audiences of 1,000 and 100,000 in a dry run' },
     { name: 'million', description: 'with --rss: an audience of 1,000,000, too' },
     { name: 'cpu-prof', value: 'DIR', description: 'writes CPU profiles of the server there' },
