@@ -113,6 +113,27 @@ suite('firebase-admin', () => {
     }
   });
 
+  test('loses what a GOAWAY says was not processed, and tells the reason', async () => {
+    emulator.faults.add({ service: 'fcm', kind: 'goaway', reason: 'too_many_pings' });
+    const { failureCount, responses } = await messaging.sendEach([{ token }]);
+    assert.equal(failureCount, 1);
+    assert.match(String(responses[0]?.error?.message), /too_many_pings|REFUSED_STREAM/);
+    assert.deepEqual(
+      emulator.messages().map(({ state }) => state),
+      ['unanswered'],
+    );
+  });
+
+  test('gets a new access token when the old one has come to its end', async () => {
+    emulator.setAccessTokenLifetime(1);
+    await send();
+    await send();
+    assert.deepEqual(
+      emulator.messages().map(({ status }) => status),
+      [200, 200],
+    );
+  });
+
   test('tries again after 503', async () => {
     emulator.faults.add({ service: 'fcm', kind: 'error', reason: 'UNAVAILABLE', retryAfter: 0 });
     await send();
