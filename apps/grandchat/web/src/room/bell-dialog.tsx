@@ -39,6 +39,7 @@ export function BellDialog({ onClose }: { onClose: () => void }) {
               <li>Chrome and Edge: the icon left of the address → Notifications → Allow.</li>
               <li>Firefox: the crossed-out bubble left of the address → clear the block.</li>
               <li>Safari: Settings → Websites → Notifications → allow this site.</li>
+              <li>From the Home Screen: the phone’s settings → Notifications → GrandChat.</li>
             </ul>
             <p className="muted">Then come back to this bell.</p>
           </>
