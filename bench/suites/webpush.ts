@@ -45,6 +45,7 @@ async function measureAll({ quick, progress }: RunOptions): Promise<SuiteReport>
     allowed_endpoint_origins: [],
     extra_allowed_endpoint_origins: [],
     insecure_endpoint_origins: [],
+    emulator_address: '',
   };
   progress.step('encryption and VAPID, in turns');
   const prepared = comparePreparation(config);

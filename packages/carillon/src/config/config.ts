@@ -111,6 +111,8 @@ export interface WebPushConfig extends VapidPair {
   extra_allowed_endpoint_origins: string[];
   /** Exact origins such as `http://127.0.0.1:8090`, for tests and emulators: lifts the SSRF rules for these alone. */
   insecure_endpoint_origins: string[];
+  /** `host:port` of a push emulator over TLS, which gets what would go to any https endpoint. Empty: endpoints get it themselves. */
+  emulator_address: string;
 }
 
 export interface FcmConfig {

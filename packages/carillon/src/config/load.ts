@@ -67,7 +67,14 @@ function risks({ http_api, client, push_notifications: push }: Config): string[]
   for (const [name, { webpush }] of Object.entries(push.apps)) {
     if (webpush) Object.assign(sections, { [`apps.${name}.webpush`]: webpush });
   }
-  for (const [section, { insecure_endpoint_origins: origins }] of Object.entries(sections)) {
+  for (const [section, { insecure_endpoint_origins: origins, emulator_address: emulator }] of Object.entries(
+    sections,
+  )) {
+    if (emulator) {
+      warnings.push(
+        `push_notifications.${section}.emulator_address sends every web push to ${emulator} instead of its push service: for tests only`,
+      );
+    }
     if (origins.length === 0) continue;
     warnings.push(
       `push_notifications.${section}.insecure_endpoint_origins lifts all checks of push endpoints for ${origins.join(', ')}: for tests only`,

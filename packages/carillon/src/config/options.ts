@@ -122,6 +122,7 @@ const providers = {
     allowed_endpoint_origins: texts(),
     extra_allowed_endpoint_origins: texts(),
     insecure_endpoint_origins: texts(),
+    emulator_address: text('', 'host:port of a push emulator over TLS, for tests'),
   }),
 };
 

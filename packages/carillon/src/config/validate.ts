@@ -7,6 +7,7 @@ const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
 const MIN_LEASE_MS = 500;
 const TABLE_PREFIX = /^([a-z][a-z0-9_]{0,19})?$/;
 const REDIS_ADDRESS = /^(rediss?|redis\+unix|unix):\/\/\S+$|^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/;
+const ADDRESS = /^([^\s:/@[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/;
 
 /** What no single option can check by itself. Gives back problems in words: key, value, what is allowed. */
@@ -178,6 +179,11 @@ function webPushProblems(path: string, config: WebPushConfig, isEnabled: boolean
   }
   if ((vapid_public_key === '') !== (vapid_private_key === '')) {
     problems.push(`${path}.vapid_public_key and vapid_private_key go together: set both, or neither`);
+  }
+  if (config.emulator_address && !ADDRESS.test(config.emulator_address)) {
+    problems.push(
+      `${path}.emulator_address is ${JSON.stringify(config.emulator_address)}: allowed is host:port, such as "127.0.0.1:8091"`,
+    );
   }
   insecure_endpoint_origins.forEach((origin, index) => {
     if (URL.parse(origin)?.origin !== origin) {

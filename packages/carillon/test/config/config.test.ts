@@ -125,6 +125,11 @@ suite('the configuration', () => {
       /insecure_endpoint_origins\[0\] is "http:\/\/a:1\/x": allowed is an exact origin/,
     ],
     [
+      'an emulator’s URL for its address',
+      { push_notifications: { ...PUSH, webpush: { ...PUSH.webpush, emulator_address: 'https://a:1' } } },
+      /emulator_address is "https:\/\/a:1": allowed is host:port/,
+    ],
+    [
       'an app whose name no variable could have',
       { push_notifications: { ...PUSH, apps: { Shop: { fcm: {} } } } },
       /push_notifications\.apps has the name "Shop": allowed are 1 to 32 of a-z/,

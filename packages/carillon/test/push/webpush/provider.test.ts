@@ -382,6 +382,22 @@ describe('the guard against requests into private networks', () => {
     assert.equal(service.connections, 0);
   });
 
+  it('gives way to emulator_address alone: all goes there, under the endpoint’s own name and certificate', async () => {
+    service = await PushService.startSecure({ ...certificates });
+    provider = createWebPushProvider(
+      webPushConfig({ allowed_endpoint_origins: ['*'], emulator_address: `127.0.0.1:${service.port}` }),
+      { ca: certificates.ca },
+    );
+    const [outcome] = await sendAll(provider, [browser.target('https://localhost/wpush/1')]);
+    assert.equal(outcome!.kind, 'accepted');
+    const [stranger] = await sendAll(provider, [browser.target('https://elsewhere.example/wpush/1')]);
+    assert.deepEqual(
+      [stranger!.kind, stranger!.code],
+      ['retry', 'connect_failed'],
+      'certificates are checked',
+    );
+  });
+
   it('refuses localhost by the resolver of the system', async () => {
     service = await PushService.startSecure({ ...certificates });
     const target = browser.target(`https://localhost:${service.port}/x`);

@@ -31,6 +31,7 @@ export function webPushConfig(overrides: Partial<WebPushConfig> = {}): WebPushCo
     allowed_endpoint_origins: [],
     extra_allowed_endpoint_origins: [],
     insecure_endpoint_origins: [],
+    emulator_address: '',
     ...overrides,
   };
 }

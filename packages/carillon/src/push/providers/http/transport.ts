@@ -20,6 +20,8 @@ export interface TransportOptions {
   readonly ca?: string | Buffer | undefined;
   /** A client certificate with its key (PKCS #12). */
   readonly certificate?: { readonly pfx: Buffer; readonly passphrase: string } | undefined;
+  /** Where to connect in place of the origin's own host and port; the certificate is still the origin's. */
+  readonly connectTo?: { readonly host: string; readonly port: number } | undefined;
   /** Resolves names; guarded where the origin is not the operator's own choice. */
   readonly lookup: LookupFunction;
   /** DNS, TCP, TLS and the first HTTP/2 settings together. */
@@ -119,8 +121,11 @@ export function openSocket(
   if (signal.aborted) return Promise.reject(closedError());
   return new Promise((resolve, reject) => {
     const secure = origin.protocol === 'https:';
-    const host = origin.hostname.replace(/^\[|\]$/g, '');
-    const port = Number(origin.port) || (secure ? 443 : 80);
+    const name = origin.hostname.replace(/^\[|\]$/g, '');
+    const { host, port } = options.connectTo ?? {
+      host: name,
+      port: Number(origin.port) || (secure ? 443 : 80),
+    };
     const { lookup } = options;
     const socket = secure
       ? connectTls({
@@ -129,7 +134,7 @@ export function openSocket(
           lookup,
           ...(options.ca === undefined ? {} : { ca: options.ca }),
           ...options.certificate,
-          ...(isIP(host) ? {} : { servername: host }),
+          ...(isIP(name) ? {} : { servername: name }),
           ALPNProtocols: [...protocols],
         })
       : connectTcp({ host, port, lookup, noDelay: true });

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import picomatch from 'picomatch';
 
-/** The push services of the browsers (`push-api` 5.2). */
+/** The push services of the browsers (`push-api` 5.2), and the host that Debian's Chromium gets its endpoints at. */
 export const BUILT_IN_ENDPOINT_ORIGINS: readonly string[] = [
   'https://*.googleapis.com',
+  'https://jmt17.google.com',
   'https://*.push.apple.com',
   'https://*.notify.windows.com',
   'https://*.push.services.mozilla.com',

@@ -63,15 +63,22 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   const closing = new AbortController();
   const gates = new Map<string, Gate>();
   const deliveries = new Deliveries({ vapid, clientOf, gateOf, now });
+  const connectTo = readAddress(config.emulator_address);
   const transport: TransportOptions = {
     ca: options.ca,
-    lookup: guardLookup(options.lookup),
+    connectTo,
+    // The emulator is where the operator says; everything else may be where a subscription says.
+    lookup: connectTo ? (options.lookup ?? systemLookup) : guardLookup(options.lookup),
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
     ignoresSuccessBody: true,
   };
-  const insecureTransport = { ...transport, lookup: options.lookup ?? systemLookup };
+  const insecureTransport = {
+    ...transport,
+    connectTo: undefined,
+    lookup: options.lookup ?? systemLookup,
+  };
   const clients = new Map<string, OriginClient>();
 
   /** Clients come and go with their connections. Throws `TransportError` when the provider is closed. */
@@ -236,6 +243,12 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       return failed(index, 'invalid_keys', (error as Error).message);
     }
   }
+}
+
+/** `host:port`, as the configuration was checked for; undefined when empty. */
+function readAddress(address: string): { host: string; port: number } | undefined {
+  const url = address === '' ? null : URL.parse(`tcp://${address}`);
+  return url ? { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) } : undefined;
 }
 
 function failed(index: number, code: string, reason: string): Outcome {
