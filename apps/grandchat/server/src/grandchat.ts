@@ -98,7 +98,7 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
     });
   const sweep = setInterval(() => {
     sessions
-      .forgetExpired()
+      .forgetExpired((tx, userId, deviceId) => outbox.removeDevice(tx, userId, deviceId))
       .catch((error) => logger.error({ err: error }, 'could not forget expired sessions'));
   }, SWEEP_MS);
   return {

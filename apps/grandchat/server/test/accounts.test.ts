@@ -10,6 +10,8 @@ import {
   withoutPostgres,
 } from '../../../../packages/carillon/test/support/database.ts';
 import { startTestPostgres } from '../../../../scripts/setup/test-postgres.ts';
+import { Sessions } from '../src/accounts/sessions.ts';
+import { Outbox } from '../src/rooms/outbox.ts';
 import { type Bench, Browser, startBench, TOKEN_SECRET } from './support/bench.ts';
 
 const KEYS = { p256dh: 'x', auth: 'y' };
@@ -297,6 +299,25 @@ eachDatabase('accounts and devices', (open) => {
       [person.id],
     );
     assert.equal((await person.get('/api/me/')).status, 403);
+  });
+
+  test('P17: a session that is over takes its device along, unless another one has it, too', async () => {
+    const { db } = database;
+    const [gone, back] = [await bench.person('gone'), await bench.person('back')];
+    for (const person of [gone, back]) {
+      bench.carillon.answers.set('device_register', { id: `webpush-of-${person.id}` });
+      await person.post('/api/device/register/', { device: DEVICE });
+      await db.query(`UPDATE chat_session SET expires_at = now() - interval '1 second' WHERE user_id = $1`, [
+        person.id,
+      ]);
+    }
+    await back.post('/api/login/', { username: 'back', password: 'password!' });
+    await back.post('/api/device/register/', { device: DEVICE });
+    bench.carillon.answers.set('device_register', { id: 'webpush-1' });
+    const outbox = new Outbox({ partitions: 1, origin: '', firebase: false });
+    await new Sessions(db).forgetExpired((tx, user, device) => outbox.removeDevice(tx, user, device));
+    const silenced = (await bench.outbox('device_remove')).filter(({ ids }) => /-of-/.test(ids[0]));
+    assert.deepEqual(silenced, [{ ids: [`webpush-of-${gone.id}`], users: [String(gone.id)] }]);
   });
 
   test('bad input of every kind gets its status and words, and the server goes on', async () => {

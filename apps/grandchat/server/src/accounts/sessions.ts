@@ -67,8 +67,23 @@ export class Sessions {
     ]);
   }
 
-  async forgetExpired(): Promise<void> {
-    await this.#db.query('DELETE FROM chat_session WHERE expires_at <= now()');
+  /**
+   * Ends sessions that are over, and silences their devices, as a logout would: who is signed in no more is not to be rung
+   * there (P17). A device that a living session has, too, goes on.
+   */
+  async forgetExpired(
+    silence: (tx: Queryable, userId: number, deviceId: string) => Promise<void>,
+  ): Promise<void> {
+    await this.#db.transaction(async (tx) => {
+      const devices = await tx.query<{ user_id: number; device_id: string }>(
+        `WITH over AS (DELETE FROM chat_session WHERE expires_at <= now() RETURNING user_id, device_id)
+         SELECT DISTINCT user_id, device_id FROM over
+         WHERE device_id <> '' AND NOT EXISTS (
+           SELECT FROM chat_session s WHERE s.device_id = over.device_id AND s.expires_at > now()
+         )`,
+      );
+      for (const { user_id, device_id } of devices) await silence(tx, user_id, device_id);
+    });
   }
 }
 
