@@ -172,7 +172,13 @@ export interface PushConfig extends ProviderConfigs {
   max_inactive_device_interval: number;
   /** Threads that send; sockets never share one with them. 0: one for each core, four at the most. */
   sender_threads: number;
-  retry: { max_attempts: number; base_delay: number; max_delay: number };
+  retry: {
+    max_attempts: number;
+    base_delay: number;
+    max_delay: number;
+    /** For how long after its time a push waits for a credential to be mended or a quota to pass, attempts aside. */
+    max_hold: number;
+  };
   /** Whether `carillon serve` runs push workers, too; off where `carillon worker` does. */
   serve_workers: boolean;
   read_from_replica: boolean;

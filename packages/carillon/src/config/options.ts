@@ -140,6 +140,7 @@ const pushNotifications = section<PushConfig>({
     max_attempts: integer(10, 1, 100),
     base_delay: duration('1s'),
     max_delay: duration('10m'),
+    max_hold: duration('24h'),
   }),
   serve_workers: flag(true),
   read_from_replica: flag(),

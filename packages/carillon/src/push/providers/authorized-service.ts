@@ -157,7 +157,7 @@ export class AuthorizedService {
     const waitMs = effect === 'quota' ? retryAfterMs : MEND_MS;
     this.#gate.shut({ code, reason, retryAfterMs: waitMs });
     const wait = this.#gate.refusal()?.retryAfterMs ?? waitMs;
-    return { outcome: wait === undefined ? outcome : { ...outcome, retryAfterMs: wait } };
+    return { outcome: { ...outcome, ...(wait === undefined ? {} : { retryAfterMs: wait }), isHeld: true } };
   }
 
   #refusalOf(error: Error): Answer {

@@ -81,7 +81,7 @@ export class Gate {
     const retryAfterMs = Math.ceil(this.#shutUntil - this.#clock());
     if (retryAfterMs <= 0) return undefined;
     const { code, reason } = this.#closure;
-    return { kind: 'retry', code, reason: `not sent: ${reason}`, retryAfterMs };
+    return { kind: 'retry', code, reason: `not sent: ${reason}`, retryAfterMs, isHeld: true };
   }
 
   /** Lets sends through when all may, without a wait. */

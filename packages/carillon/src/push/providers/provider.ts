@@ -36,6 +36,11 @@ export interface Outcome {
   readonly reason?: string;
   readonly httpStatus?: number;
   readonly retryAfterMs?: number;
+  /**
+   * With `retry`: it is nothing of this target's or message's, but concerns all that goes out with the credential (a quota, a
+   * key that the operator has to mend). It counts as no attempt.
+   */
+  readonly isHeld?: true;
   readonly id?: string;
   /** With `gone`: since when the address is dead, in Unix milliseconds, where the service says so. */
   readonly goneSince?: number;

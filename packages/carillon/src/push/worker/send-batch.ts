@@ -12,6 +12,7 @@ import type { Statuses } from '../status/statuses.ts';
 import { keepTrying } from './keep-trying.ts';
 import { openings } from './limiter.ts';
 import { takeNotes } from './notes.ts';
+import type { OperatorAlarm } from './operator-alarm.ts';
 import { type Addressee, groupByMessage, type RenderedGroup } from './render-groups.ts';
 import type { RetryPolicy } from './retry-policy.ts';
 import type { SenderPool } from './senders.ts';
@@ -36,6 +37,7 @@ export interface SendBatchOptions {
   /** Set for `dry_run`: log instead of sending, after this many milliseconds. */
   readonly dryRunLatency: number | undefined;
   readonly onOutcome: OnOutcome;
+  readonly alarm: OperatorAlarm;
   /** Aborted when the worker can wait no longer for a database or queue that is away. */
   readonly signal: AbortSignal;
 }
@@ -82,6 +84,7 @@ export async function sendBatch(
   for (const { addressee, outcome } of unrendered) report(addressee, { index: 0, ...outcome });
   await Promise.all(groups.map(send));
   await notes.stop();
+  options.alarm.note(lane, outcomes.values());
   const context = { db, queue, statuses: options.statuses, provider, push, retry: options.retry };
   const settled = await keepTrying(() => settle(context, job, outcomes, later), options.signal).catch(
     async (error: unknown) => {

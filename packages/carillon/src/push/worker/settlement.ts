@@ -49,7 +49,10 @@ export async function settle(
   later: readonly NewJob[] = [],
 ): Promise<Settled> {
   const gone: [Recipient, Outcome][] = [];
-  const retries = new Map<number, Recipient[]>();
+  const retries = new Map<
+    string,
+    { attempt: number; retryAfterMs: number | undefined; recipients: Recipient[] }
+  >();
   const dead: DeadLetter[] = [];
   const records = acceptedBefore(job);
   let accepted = 0;
@@ -61,28 +64,31 @@ export async function settle(
       records.push({ ...record, status: 'accepted', ...(id && { messageId: id }) });
       continue;
     }
-    const delay = outcome.kind === 'retry' ? nextDelay(context, job, outcome) : undefined;
-    if (delay !== undefined) {
+    const attempt = outcome.kind === 'retry' ? nextAttempt(context, job, outcome) : undefined;
+    if (attempt !== undefined) {
       // One delay for all that failed alike, so that they stay one batch.
-      const key = outcome.retryAfterMs ?? -1;
-      retries.set(key, [...(retries.get(key) ?? []), recipient]);
+      const { retryAfterMs } = outcome;
+      const key = `${attempt} ${retryAfterMs}`;
+      const group = retries.get(key);
+      if (group) group.recipients.push(recipient);
+      else retries.set(key, { attempt, retryAfterMs, recipients: [recipient] });
       continue;
     }
     records.push({ ...record, status: 'failed' });
     if (outcome.kind === 'gone') gone.push([recipient, outcome]);
     else dead.push(deadLetter(context.provider, recipient, outcome));
   }
-  const again: NewJob[] = [...retries].map(([retryAfter, recipients]) => ({
+  const again: NewJob[] = [...retries.values()].map(({ attempt, retryAfterMs, recipients }) => ({
     lane: job.lane,
     uid: job.uid,
-    attempt: job.attempt + 1,
+    attempt,
     payload: pick(job.payload, recipients),
-    delayMs: retryDelay(retryAfter < 0 ? {} : { retryAfterMs: retryAfter }, job.attempt, context.retry),
+    delayMs: retryDelay(retryAfterMs === undefined ? {} : { retryAfterMs }, job.attempt, context.retry),
   }));
   if (context.db) await removeDevices(context.db, gone);
   await context.statuses?.record(context.push, context.provider, records);
   await context.queue.finish(job, { next: [...again, ...later], dead });
-  const retried = [...retries.values()].reduce((sum, list) => sum + list.length, 0);
+  const retried = [...retries.values()].reduce((sum, { recipients }) => sum + recipients.length, 0);
   return { accepted, removed: gone.length, retried, dead };
 }
 
@@ -97,13 +103,17 @@ export function acceptedBefore({ payload, settled, attempt }: Job): StatusRecord
   }));
 }
 
-/** Undefined when there is no next attempt: the cap is reached, or it would come after the push has expired. */
-function nextDelay(context: SettlementContext, job: Job, outcome: Outcome): number | undefined {
-  if (job.attempt >= context.retry.limits.max_attempts) return undefined;
-  const earliest = outcome.retryAfterMs ?? 0;
-  const { expireAt } = context.push;
-  if (expireAt > 0 && Date.now() + earliest >= expireAt) return undefined;
-  return earliest;
+/**
+ * The number of the next attempt; the present one's again while the push is held. Undefined when there is none: the cap is
+ * reached, or it would come after the push has expired.
+ */
+function nextAttempt(context: SettlementContext, job: Job, outcome: Outcome): number | undefined {
+  const { max_attempts, max_hold } = context.retry.limits;
+  const earliest = Date.now() + (outcome.retryAfterMs ?? 0);
+  const { expireAt, acceptedAt, sendAt } = context.push;
+  if (expireAt > 0 && earliest >= expireAt) return undefined;
+  if (outcome.isHeld && earliest <= Math.max(acceptedAt, sendAt) + max_hold) return job.attempt;
+  return job.attempt < max_attempts ? job.attempt + 1 : undefined;
 }
 
 function deadLetter(provider: ProviderName, { name }: Recipient, outcome: Outcome): DeadLetter {

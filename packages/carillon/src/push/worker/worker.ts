@@ -19,6 +19,7 @@ import type { Statuses } from '../status/statuses.ts';
 import { bury, FailedRuns } from './failed-runs.ts';
 import { fanOut, type OnDropped } from './fanout.ts';
 import { LaneRunner } from './lane-runner.ts';
+import { OperatorAlarm } from './operator-alarm.ts';
 import { PushCache } from './push-cache.ts';
 import { type OnOutcome, sendBatch } from './send-batch.ts';
 import type { SenderPool } from './senders.ts';
@@ -55,6 +56,7 @@ export interface WorkerOptions {
 export class PushWorker {
   readonly #options: WorkerOptions;
   readonly #lanes: ReadonlyMap<Lane, LaneRunner>;
+  readonly #alarm: OperatorAlarm;
   readonly #pushes: PushCache;
   readonly #failedRuns = new FailedRuns();
   readonly #stopping = new AbortController();
@@ -64,6 +66,7 @@ export class PushWorker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     const { queue, logger, config } = options;
+    this.#alarm = new OperatorAlarm(logger);
     this.#pushes = new PushCache(async (uid) => (await queue.load(uid))?.push);
     const concurrency = config.queue[queue.kind].consumer_concurrency;
     const fanouts =
@@ -226,6 +229,7 @@ export class PushWorker {
         senders,
         logger,
         onOutcome,
+        alarm: this.#alarm,
         retry: { limits: config.retry, random },
         dryRunLatency: config.dry_run ? config.dry_run_latency : undefined,
         signal: this.#stopping.signal,

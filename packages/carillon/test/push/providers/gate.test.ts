@@ -45,6 +45,7 @@ describe('a gate', () => {
       code: 'quota_exceeded',
       reason: 'not sent: FCM answered 429',
       retryAfterMs: 45_000,
+      isHeld: true,
     });
   });
 

@@ -310,7 +310,7 @@ class ApnsProvider implements Provider {
 function shut(gate: Gate, { outcome, effect }: ApnsVerdict): ApnsVerdict {
   gate.shut({ code: outcome.code, reason: outcome.reason ?? outcome.code });
   const retryAfterMs = gate.refusal()?.retryAfterMs ?? MEND_MS;
-  return { outcome: { ...outcome, retryAfterMs }, effect };
+  return { outcome: { ...outcome, retryAfterMs, isHeld: true }, effect };
 }
 
 function checkTarget({ token, kind }: Target): Answer | undefined {

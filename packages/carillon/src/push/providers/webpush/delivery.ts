@@ -148,7 +148,8 @@ function mismatch(outcome: Outcome, kind: 'gone' | 'failed'): Outcome {
 function shut(gate: Gate, outcome: Outcome): Outcome {
   const { code, reason = code } = outcome;
   gate.shut({ code, reason, retryAfterMs: outcome.retryAfterMs });
-  return { ...outcome, retryAfterMs: gate.refusal()?.retryAfterMs ?? outcome.retryAfterMs ?? MEND_MS };
+  const retryAfterMs = gate.refusal()?.retryAfterMs ?? outcome.retryAfterMs ?? MEND_MS;
+  return { ...outcome, retryAfterMs, isHeld: true };
 }
 
 /** The endpoint's last part is its secret; a service may repeat it in its words. */
