@@ -207,7 +207,7 @@ describe('the sender pool', () => {
     assert.ok(!log.join('\n').includes(config.vapid_private_key));
     assert.throws(
       () => startPool({ providers: [webPushSetup({ ...config, subject: 'nobody' })] }),
-      /push_notifications\.webpush\.subject: must be a contact/,
+      /push_notifications\.webpush\.subject must be a contact/,
     );
   });
 });

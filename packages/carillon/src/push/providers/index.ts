@@ -44,7 +44,7 @@ function rulesOf(setup: ProviderSetup): ProviderRules {
     case 'apns':
       return apnsRules(setup.config);
     case 'webpush':
-      return webPushRules(setup.config);
+      return webPushRules(setup.config, setup.section);
   }
 }
 
@@ -59,6 +59,6 @@ export function createProvider(setup: ProviderSetup): Provider {
     case 'apns':
       return createApnsProvider(setup.config, { section });
     case 'webpush':
-      return createWebPushProvider(setup.config);
+      return createWebPushProvider(setup.config, { section });
   }
 }

@@ -145,7 +145,7 @@ describe('a VAPID pair that was changed', () => {
     const broken = { ...pair(older), vapid_private_key: oldest.privateKey };
     assert.throws(
       () => createWebPushProvider(webPushConfig({ previous_vapid_keys: [pair(oldest), broken] })),
-      /webpush\.previous_vapid_keys\[1\]\.vapid_public_key: does not belong to vapid_private_key/,
+      /webpush\.previous_vapid_keys\[1\]\.vapid_public_key does not belong to vapid_private_key/,
     );
   });
 });

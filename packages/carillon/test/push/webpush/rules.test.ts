@@ -210,7 +210,7 @@ describe('an endpoint', () => {
     for (const origin of ['http://127.0.0.1:8090/path', '*', 'ftp://127.0.0.1', 'http://u:p@127.0.0.1']) {
       assert.throws(
         () => webPushRules(webPushConfig({ insecure_endpoint_origins: [origin] })),
-        /insecure_endpoint_origins: must be an origin/,
+        /insecure_endpoint_origins must be an origin/,
       );
     }
   });

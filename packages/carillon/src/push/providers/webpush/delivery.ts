@@ -29,10 +29,6 @@ export interface Results {
 
 /** Shorter last parts of an endpoint are ordinary words, not secrets. */
 const MIN_TOKEN_LENGTH = 16;
-const CREDENTIAL_ADVICE =
-  'check push_notifications.webpush.subject, the VAPID keys, and the clock of this machine';
-const MISMATCH_ADVICE =
-  'the subscription was made for another VAPID key: it has to be made anew, or the pair of that key named in push_notifications.webpush.previous_vapid_keys';
 
 /** Sends requests that are ready, finds the VAPID key that fits, and draws the consequences of answers. */
 export class Deliveries {
@@ -40,15 +36,24 @@ export class Deliveries {
   readonly #clientOf: (endpoint: Endpoint) => OriginClient;
   readonly #gateOf: (origin: string) => Gate;
   readonly #now: () => number;
+  readonly #credentialAdvice: string;
+  readonly #mismatchAdvice: string;
   readonly #guard = new RemovalGuard();
 
-  /** @param options.now milliseconds since 1970 */
+  /**
+   * @param options.now milliseconds since 1970
+   * @param options.section where the options are, for advice
+   */
   constructor(options: {
     readonly vapid: VapidKeyRing;
     readonly clientOf: (endpoint: Endpoint) => OriginClient;
     readonly gateOf: (origin: string) => Gate;
     readonly now: () => number;
+    readonly section: string;
   }) {
+    const path = `push_notifications.${options.section}`;
+    this.#credentialAdvice = `check ${path}.subject, the VAPID keys, and the clock of this machine`;
+    this.#mismatchAdvice = `the subscription was made for another VAPID key: it has to be made anew, or the pair of that key named in ${path}.previous_vapid_keys`;
     this.#vapid = options.vapid;
     this.#clientOf = options.clientOf;
     this.#gateOf = options.gateOf;
@@ -119,11 +124,11 @@ export class Deliveries {
         break;
       case 'mismatch':
         // Only what is known to have been made for a key that is not ours can never be reached again.
-        if (vapid !== undefined && !this.#vapid.has(vapid)) doubtful.push(mismatch(outcome, 'gone'));
-        else report(mismatch(outcome, 'failed'));
+        if (vapid !== undefined && !this.#vapid.has(vapid)) doubtful.push(this.#mismatch(outcome, 'gone'));
+        else report(this.#mismatch(outcome, 'failed'));
         break;
       case 'credential': {
-        const reason = `${outcome.reason}; ${CREDENTIAL_ADVICE}`;
+        const reason = `${outcome.reason}; ${this.#credentialAdvice}`;
         report(shut(this.#gateOf(endpoint.origin), { ...outcome, kind: 'retry', reason }));
         break;
       }
@@ -132,16 +137,17 @@ export class Deliveries {
         break;
     }
   }
+
+  #mismatch(outcome: Outcome, kind: 'gone' | 'failed'): Outcome {
+    const reason = `${outcome.reason}; ${this.#mismatchAdvice}`;
+    return { ...outcome, kind, code: 'vapid_key_mismatch', reason };
+  }
 }
 
 /** Everything on the way to the service may pass, but for a name that leads into a private network. */
 export function answerOfError(error: TransportError): Answer {
   const { outcome } = verdictOfError(error);
   return error.code === 'address_blocked' ? { ...outcome, kind: 'failed' } : outcome;
-}
-
-function mismatch(outcome: Outcome, kind: 'gone' | 'failed'): Outcome {
-  return { ...outcome, kind, code: 'vapid_key_mismatch', reason: `${outcome.reason}; ${MISMATCH_ADVICE}` };
 }
 
 /** Shuts a gate for what concerns everybody; the target waits as long as it. */

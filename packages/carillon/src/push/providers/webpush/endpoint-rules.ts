@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import picomatch from 'picomatch';
+import { optionError } from '../option-error.ts';
 
 /** The push services of the browsers (`push-api` 5.2), and the host that Debian's Chromium gets its endpoints at. */
 export const BUILT_IN_ENDPOINT_ORIGINS: readonly string[] = [
@@ -36,8 +37,13 @@ export interface Endpoint {
  */
 export type EndpointRules = (endpoint: string) => Endpoint | string;
 
-/** The rules of `push-api` 5.2 but for the resolved address, which `guardLookup` checks at connect time. */
-export function createEndpointRules(options: EndpointOptions): EndpointRules {
+/**
+ * The rules of `push-api` 5.2 but for the resolved address, which `guardLookup` checks at connect time.
+ *
+ * @param section where the options are, for words about them
+ * @throws ConfigError naming an insecure origin that is none
+ */
+export function createEndpointRules(options: EndpointOptions, section = 'webpush'): EndpointRules {
   const allowed =
     options.allowed_endpoint_origins.length > 0
       ? options.allowed_endpoint_origins
@@ -45,7 +51,9 @@ export function createEndpointRules(options: EndpointOptions): EndpointRules {
   const patterns = [...allowed, ...options.extra_allowed_endpoint_origins].map(normalizePattern);
   // `bash` lets `*` span `/` and dots alike: the glob of `client.allowed_origins` has no separators.
   const isAllowed = picomatch(patterns, { bash: true, dot: true });
-  const insecureOrigins = new Set(options.insecure_endpoint_origins.map(normalizeOrigin));
+  const insecureOrigins = new Set(
+    options.insecure_endpoint_origins.map((origin) => normalizeOrigin(origin, section)),
+  );
 
   return (endpoint) => {
     if (endpoint.length > MAX_ENDPOINT_LENGTH) return `must be at most ${MAX_ENDPOINT_LENGTH} characters`;
@@ -60,7 +68,7 @@ export function createEndpointRules(options: EndpointOptions): EndpointRules {
     // The URL parser has turned decimal, hex, octal and short forms into dotted decimal by now.
     if (isIP(url.hostname) || url.hostname.startsWith('[')) return 'must not be an IP address';
     if (!isAllowed(origin))
-      return `origin ${origin} is not allowed by push_notifications.webpush.allowed_endpoint_origins`;
+      return `origin ${origin} is not allowed by push_notifications.${section}.allowed_endpoint_origins`;
     return { origin, path, insecure: false };
   };
 }
@@ -70,7 +78,7 @@ function normalizePattern(pattern: string): string {
   return pattern.toLowerCase().replace(/^(https:.*):443$/, '$1');
 }
 
-function normalizeOrigin(origin: string): string {
+function normalizeOrigin(origin: string, section: string): string {
   const url = URL.parse(origin);
   const isOrigin =
     url &&
@@ -80,8 +88,9 @@ function normalizeOrigin(origin: string): string {
     !url.search &&
     !url.hash;
   if (!isOrigin) {
-    throw new Error(
-      `push_notifications.webpush.insecure_endpoint_origins: must be an origin such as http://127.0.0.1:8090, got ${JSON.stringify(origin)}`,
+    throw optionError(
+      `${section}.insecure_endpoint_origins`,
+      `must be an origin such as http://127.0.0.1:8090, got ${JSON.stringify(origin)}`,
     );
   }
   return url.origin;

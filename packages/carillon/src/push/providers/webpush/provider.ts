@@ -22,6 +22,8 @@ import { readKeys } from './subscription.ts';
 import { createVapidKeyRing } from './vapid.ts';
 
 export interface WebPushProviderOptions {
+  /** Where the options are, for words about them. Default `webpush`; a named app's is `apps.shop.webpush`. */
+  readonly section?: string;
   /** Root certificates in place of Node's own (PEM). */
   readonly ca?: string | Buffer;
   /** Resolves names; its answers pass the address check all the same. */
@@ -54,15 +56,16 @@ const RAMP_FROM = 0.1;
  * under the one in use; where the service finds that it is another, the others of ours are tried at once. A service that
  * refuses our token whoever it is for gets nothing more until the operator may have mended it.
  *
- * @throws Error that names the option when the VAPID keys, the subject or an insecure origin are wrong
+ * @throws ConfigError that names the option when the VAPID keys, the subject or an insecure origin are wrong
  */
 export function createWebPushProvider(config: WebPushConfig, options: WebPushProviderOptions = {}): Provider {
   const now = options.now ?? Date.now;
-  const rules = createEndpointRules(config);
-  const vapid = createVapidKeyRing(config, now);
+  const section = options.section ?? 'webpush';
+  const rules = createEndpointRules(config, section);
+  const vapid = createVapidKeyRing(config, now, section);
   const closing = new AbortController();
   const gates = new Map<string, Gate>();
-  const deliveries = new Deliveries({ vapid, clientOf, gateOf, now });
+  const deliveries = new Deliveries({ vapid, clientOf, gateOf, now, section });
   const connectTo = readAddress(config.emulator_address);
   const transport: TransportOptions = {
     ca: options.ca,

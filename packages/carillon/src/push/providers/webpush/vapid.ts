@@ -1,5 +1,6 @@
 import { createECDH, createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import type { VapidPair } from '../../../config/config.ts';
+import { optionError } from '../option-error.ts';
 import { decodeBase64 } from './base64.ts';
 
 /** A P-256 pair as the configuration holds it: base64url of 65 bytes (uncompressed point) and of 32 bytes. */
@@ -50,17 +51,19 @@ export interface VapidKeyRing {
  * Makes the signers of the pair in use and of the previous ones, by which a pair is changed without losing the
  * subscriptions that were made with the one before.
  *
- * @throws Error that names the option
+ * @param section where the options are, for words about them
+ * @throws ConfigError that names the option
  */
 export function createVapidKeyRing(
   options: VapidOptions & { readonly previous_vapid_keys: readonly VapidPair[] },
   now?: () => number,
+  section = 'webpush',
 ): VapidKeyRing {
   const { subject, previous_vapid_keys: previous } = options;
-  const current = createVapidSigner(options, now);
+  const current = createVapidSigner(options, now, section);
   const byKey = new Map([[current.publicKey, current]]);
   for (const [index, pair] of previous.entries()) {
-    const signer = createVapidSigner({ ...pair, subject }, now, `previous_vapid_keys[${index}].`);
+    const signer = createVapidSigner({ ...pair, subject }, now, `${section}.previous_vapid_keys[${index}]`);
     if (!byKey.has(signer.publicKey)) byKey.set(signer.publicKey, signer);
   }
   const usual = [...byKey.values()] as [VapidSigner, ...VapidSigner[]];
@@ -80,16 +83,16 @@ export function createVapidKeyRing(
  * Makes the signer of RFC 8292 tokens (ES256, `aud` = origin, `exp` 12 h ahead, `sub` = subject).
  *
  * @param now milliseconds since 1970; tests move it
- * @param path of the options below `webpush`, for words about them
- * @throws Error that names the option when a key is broken, the keys are no pair, or the subject is no contact
+ * @param section where the options are, for words about them
+ * @throws ConfigError that names the option when a key is broken, the keys are no pair, or the subject is no contact
  */
 export function createVapidSigner(
   options: VapidOptions,
   now: () => number = Date.now,
-  path = '',
+  section = 'webpush',
 ): VapidSigner {
-  const { key, publicKey } = readKeys(options, path);
-  const subject = checkSubject(options.subject);
+  const { key, publicKey } = readKeys(options, section);
+  const subject = checkSubject(options.subject, section);
   const header = encodeJson({ typ: 'JWT', alg: 'ES256' });
   const cache = new Map<string, { authorization: string; replaceAt: number }>();
 
@@ -111,26 +114,26 @@ export function createVapidSigner(
   };
 }
 
-function readKeys(options: Readonly<VapidPair>, path: string): { key: KeyObject; publicKey: string } {
+function readKeys(options: Readonly<VapidPair>, section: string): { key: KeyObject; publicKey: string } {
   const publicBytes = decodeBase64(options.vapid_public_key);
   if (publicBytes?.length !== 65 || publicBytes[0] !== 0x04) {
     throw optionError(
-      `${path}vapid_public_key`,
+      `${section}.vapid_public_key`,
       'must be base64url of 65 bytes, an uncompressed P-256 point',
     );
   }
   const privateBytes = decodeBase64(options.vapid_private_key);
   if (privateBytes?.length !== 32)
-    throw optionError(`${path}vapid_private_key`, 'must be base64url of 32 bytes');
+    throw optionError(`${section}.vapid_private_key`, 'must be base64url of 32 bytes');
 
   const pair = createECDH('prime256v1');
   try {
     pair.setPrivateKey(privateBytes);
   } catch {
-    throw optionError(`${path}vapid_private_key`, 'is not a private key of P-256');
+    throw optionError(`${section}.vapid_private_key`, 'is not a private key of P-256');
   }
   if (!pair.getPublicKey().equals(publicBytes)) {
-    throw optionError(`${path}vapid_public_key`, 'does not belong to vapid_private_key');
+    throw optionError(`${section}.vapid_public_key`, 'does not belong to vapid_private_key');
   }
   const key = createPrivateKey({
     format: 'jwk',
@@ -145,19 +148,15 @@ function readKeys(options: Readonly<VapidPair>, path: string): { key: KeyObject;
   return { key, publicKey: publicBytes.toString('base64url') };
 }
 
-function checkSubject(subject: string): string {
+function checkSubject(subject: string, section: string): string {
   const isContact = /^mailto:[^\s<>@]+@[^\s<>@]+$/.test(subject) || /^https:\/\/[^\s/]+/.test(subject);
   if (!isContact) {
     throw optionError(
-      'subject',
+      `${section}.subject`,
       `must be a contact such as mailto:ops@example.com or https://example.com, got ${JSON.stringify(subject)}`,
     );
   }
   return subject;
-}
-
-function optionError(option: string, reason: string): Error {
-  return new Error(`push_notifications.webpush.${option}: ${reason}`);
 }
 
 function encodeJson(value: object): string {
