@@ -66,6 +66,15 @@ suite('the bell', () => {
     assert.deepEqual(registered, []);
   });
 
+  test('a permission that is given back in the browser’s settings is seen without a reload', async () => {
+    await notifications.start(ANN, ON);
+    browser.answer = 'denied';
+    await notifications.turnOn();
+    browser.permission = 'default';
+    notifications.refresh();
+    assert.deepEqual([notifications.state.support.state, notifications.state.problem], ['default', '']);
+  });
+
   test('P14: a server that has them switched off says so, and asks nobody', async () => {
     await notifications.start(ANN, OFF);
     await notifications.turnOn();

@@ -161,8 +161,12 @@ function readDevice(device: unknown): { id: string | undefined; fields: DeviceFi
       throw invalid(`device.${field}`, `must be text of 1 to ${max} characters`);
     return value;
   };
+  // The tutorial's front end sends null where it has none.
+  const claimed = id ?? '';
+  if (typeof claimed !== 'string' || claimed.length > 64)
+    throw invalid('device.device_id', 'must be the device_id of an earlier answer, or absent');
   return {
-    id: typeof id === 'string' && id.length <= 64 ? id || undefined : undefined,
+    id: claimed || undefined,
     fields: {
       provider: text(provider, 'provider', 16),
       token: text(token, 'token', 4096),
@@ -176,7 +180,9 @@ function readDevice(device: unknown): { id: string | undefined; fields: DeviceFi
 
 /** Only what tells people their devices apart. */
 function readMeta(meta: unknown): Record<string, string> {
-  const given = (meta ?? {}) as Record<string, unknown>;
+  if (typeof meta !== 'object' || meta === null || Array.isArray(meta))
+    throw invalid('device.meta', 'must be an object');
+  const given = meta as Record<string, unknown>;
   const agent = given.user_agent ?? given['user-agent'];
   return typeof agent === 'string' ? { user_agent: agent.slice(0, 512) } : {};
 }

@@ -32,6 +32,7 @@ export class Notifications {
   readonly #listeners = new Set<() => void>();
   #last: Promise<void> = Promise.resolve();
   #userId = 0;
+  #isWatching = false;
   #road: Road | undefined;
   readonly #roadFor: typeof roadFor;
   #state: BellState = {
@@ -61,12 +62,19 @@ export class Notifications {
     return this.#next(() => this.#start(userId, settings));
   }
 
+  /** The person may have changed the permission in the browser's own settings meanwhile. */
+  refresh(): void {
+    const support = pushSupport();
+    if (support.state !== this.#state.support.state) this.#set({ support, problem: '' });
+  }
+
   /** At logout, after the server has removed the device. */
   stop(): Promise<void> {
     return this.#next(() => this.#stop());
   }
 
   async #start(userId: number, settings: Settings): Promise<void> {
+    this.#watchPermission();
     this.#userId = userId;
     this.#road = this.#roadFor(settings);
     const wanted = localStorage.getItem(this.#wishKey) === 'on';
@@ -79,6 +87,16 @@ export class Notifications {
     } catch (error) {
       this.#set({ problem: wordsOf(error) });
     }
+  }
+
+  #watchPermission(): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    navigator.permissions
+      ?.query({ name: 'notifications' })
+      .then((status) => status.addEventListener('change', () => this.refresh()))
+      // A browser that does not tell of changes: the bell looks again when it is pressed.
+      .catch(() => {});
   }
 
   /** In a click: asks the browser, subscribes, registers. */

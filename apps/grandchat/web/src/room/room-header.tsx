@@ -10,6 +10,7 @@ import { BellDialog } from './bell-dialog.tsx';
 export function RoomHeader({ room }: { room: Room | undefined }) {
   const [open, setOpen] = useState<'none' | 'bell' | 'leave'>('none');
   const bell = useBell();
+  const { notifications } = useChat();
   const impossible = bell.support.state === 'denied' || bell.support.state === 'unsupported';
   return (
     <header className="pane-head">
@@ -29,7 +30,10 @@ export function RoomHeader({ room }: { room: Room | undefined }) {
         data-testid="bell"
         aria-label={bell.isOn ? 'Notifications are on' : 'Notifications are off'}
         aria-haspopup="dialog"
-        onClick={() => setOpen('bell')}
+        onClick={() => {
+          notifications.refresh();
+          setOpen('bell');
+        }}
       >
         {bell.isOn ? <BellOnIcon /> : impossible ? <BellOffIcon /> : <BellIcon />}
       </button>
