@@ -1,4 +1,5 @@
-import { createCipheriv, createECDH, createHmac, ECDH, randomBytes } from 'node:crypto';
+import { createCipheriv, createECDH, ECDH, randomFillSync } from 'node:crypto';
+import { hmac } from './hmac.ts';
 
 /** Largest plaintext that every push service takes: 4096 - 86 (header) - 16 (tag) - 1 (delimiter). RFC 8291 §4. */
 export const MAX_PLAINTEXT_BYTES = 3993;
@@ -43,6 +44,12 @@ export interface EncryptionSeed {
  */
 const exchange = createECDH(CURVE);
 
+// What a message needs on the way; every one overwrites them.
+const keyInfo = Buffer.concat([IKM_INFO, Buffer.alloc(2 * PUBLIC_KEY_BYTES), Buffer.of(1)]);
+const [key, contentKey, nonce] = [Buffer.alloc(32), Buffer.alloc(32), Buffer.alloc(32)] as const;
+const salts = Buffer.alloc(256 * SALT_BYTES);
+let saltAt = salts.length;
+
 /**
  * Encrypts one message for one subscription: RFC 8291 over the `aes128gcm` coding of RFC 8188, a single record.
  *
@@ -57,15 +64,17 @@ export function encrypt(plaintext: Uint8Array, keys: SubscriptionKeys, seed?: En
   if (seed) exchange.setPrivateKey(seed.privateKey);
   const senderPublicKey = seed ? exchange.getPublicKey() : exchange.generateKeys();
   const secret = exchange.computeSecret(keys.p256dh);
-  const salt = seed ? seed.salt : randomBytes(SALT_BYTES);
+  const salt = seed ? seed.salt : nextSalt();
 
-  // HKDF with outputs of one hash at most: extract is one HMAC, expand another. `hkdfSync` is no faster (12 to 21 µs
-  // for the three derivations against 12 to 18) and would extract the same key twice.
-  const keyInfo = Buffer.concat([IKM_INFO, keys.p256dh, senderPublicKey, Buffer.of(1)]);
-  const inputKey = hmac(hmac(keys.auth, secret), keyInfo);
-  const pseudoRandomKey = hmac(salt, inputKey);
-  const contentKey = hmac(pseudoRandomKey, CEK_INFO).subarray(0, 16);
-  const nonce = hmac(pseudoRandomKey, NONCE_INFO).subarray(0, 12);
+  // HKDF with outputs of one hash at most: extract is one HMAC, expand another. With `createHmac` a message costs 128 µs
+  // instead of 117; `hkdfSync` is no faster than that and would extract the same key twice.
+  keyInfo.set(keys.p256dh, IKM_INFO.length);
+  keyInfo.set(senderPublicKey, IKM_INFO.length + PUBLIC_KEY_BYTES);
+  hmac(keys.auth, secret, key);
+  hmac(key, keyInfo, key);
+  hmac(salt, key, key);
+  hmac(key, CEK_INFO, contentKey);
+  hmac(key, NONCE_INFO, nonce);
 
   const body = Buffer.allocUnsafe(HEADER_BYTES + plaintext.length + 1 + TAG_BYTES);
   body.set(salt, 0);
@@ -73,7 +82,7 @@ export function encrypt(plaintext: Uint8Array, keys: SubscriptionKeys, seed?: En
   body[SALT_BYTES + 4] = PUBLIC_KEY_BYTES;
   body.set(senderPublicKey, SALT_BYTES + 5);
 
-  const cipher = createCipheriv('aes-128-gcm', contentKey, nonce);
+  const cipher = createCipheriv('aes-128-gcm', contentKey.subarray(0, 16), nonce.subarray(0, 12));
   body.set(cipher.update(plaintext), HEADER_BYTES);
   body.set(cipher.update(Buffer.of(LAST_RECORD_DELIMITER)), HEADER_BYTES + plaintext.length);
   cipher.final();
@@ -92,6 +101,13 @@ export function isCurvePoint(bytes: Buffer): boolean {
   }
 }
 
-function hmac(key: Uint8Array, data: Uint8Array): Buffer {
-  return createHmac('sha256', key).update(data).digest();
+/** A call for 16 random bytes costs as much as one for many. Each is used once. */
+function nextSalt(): Buffer {
+  if (saltAt === salts.length) {
+    randomFillSync(salts);
+    saltAt = 0;
+  }
+  const salt = salts.subarray(saltAt, saltAt + SALT_BYTES);
+  saltAt += SALT_BYTES;
+  return salt;
 }
