@@ -332,7 +332,12 @@ eachDatabase('accounts and devices', (open) => {
       ['/api/nothing/', {}, 404, /nothing at \/api\/nothing\//],
       ['/api/rooms', {}, 404, /nothing at/],
       ['/api/device/register/', { device: { ...DEVICE, device_id: 7 } }, 400, /device\.device_id: must be/],
-      ['/api/device/register/', { device: { ...DEVICE, meta: 'UA' } }, 400, /device\.meta: must be an object/],
+      [
+        '/api/device/register/',
+        { device: { ...DEVICE, meta: 'UA' } },
+        400,
+        /device\.meta: must be an object/,
+      ],
     ];
     for (const [path, body, status, words] of cases) {
       const answer = await person.post(path, body);

@@ -118,22 +118,14 @@ describe('VAPID keys', () => {
       { vapid_public_key: generateVapidKeys().publicKey },
       /vapid_public_key does not belong/,
     ],
-    [
-      'a short private key',
-      { vapid_private_key: 'AAAA' },
-      /vapid_private_key must be base64url of 32 bytes/,
-    ],
+    ['a short private key', { vapid_private_key: 'AAAA' }, /vapid_private_key must be base64url of 32 bytes/],
     [
       'a zero private key',
       { vapid_private_key: 'A'.repeat(43) },
       /vapid_private_key is not a private key of P-256/,
     ],
     ['a subject without a scheme', { subject: 'ops@example.com' }, /webpush\.subject must be a contact/],
-    [
-      'a subject with angle brackets',
-      { subject: 'mailto:<a@b.test>' },
-      /webpush\.subject must be a contact/,
-    ],
+    ['a subject with angle brackets', { subject: 'mailto:<a@b.test>' }, /webpush\.subject must be a contact/],
   ];
   for (const [what, overrides, error] of broken) {
     it(`are refused with the option named: ${what}`, () => {
