@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadSecrets } from 'carillon';
-import type { BrowserContext, Page } from 'playwright-core';
 import { type PushEmulator, startPushEmulator } from 'push-emulator';
 import webPush from 'web-push';
 import { type App, startApp } from './support/app.ts';
 import { launchChromium } from './support/chromium.ts';
 import { type Desktop, type DesktopNotification, startDesktop } from './support/desktop.ts';
+import { GrandChatChromium } from './support/grandchat-chromium.ts';
 import { Person } from './support/person.ts';
 import { missing } from './support/requires.ts';
 
@@ -35,7 +35,7 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
   let desktop: Desktop;
   let emulator: PushEmulator;
   let app: App;
-  let chromium: BrowserContext;
+  let chromium: GrandChatChromium;
   let apiKey: string;
   let ann: Person;
   let bob: Person;
@@ -76,7 +76,7 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
   });
 
   after(async () => {
-    await chromium?.close();
+    await chromium?.context.close();
     await app?.close();
     await emulator?.close();
     await desktop?.close();
@@ -85,10 +85,10 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
 
   test('before the bell nothing of Firebase is loaded; the bell gets a token and registers it', async () => {
     assert.doesNotMatch(app.output(), /Warning/);
-    const page = await signIn();
-    await openRoom(page, rooms.garden);
+    const page = await chromium.signIn(bob);
+    await chromium.openRoom(page, rooms.garden);
     assert.deepEqual([asked, emulator.subscriptions()], [[], []]);
-    await turnNotificationsOn(page);
+    await chromium.turnNotificationsOn(page);
     assert.ok(asked.some((url) => url.includes('fcmregistrations.googleapis.com')));
     const [device, ...others] = await devices();
     assert.deepEqual([device?.provider, others.length], ['fcm', 0]);
@@ -101,7 +101,7 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
     const shown = await notification('The roses are out');
     assert.equal(shown.summary, 'garden');
     assert.match(shown.body, /ann: The roses are out/);
-    await clickLeadsTo(shown, rooms.garden);
+    await chromium.clickLeadsTo(shown, rooms.garden);
     assert.equal(times('The roses are out'), 1);
   });
 
@@ -115,7 +115,7 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
   });
 
   test('the room in focus rings not, another one does, once, though a window is in view', async () => {
-    const page = await newPage(`/rooms/${rooms.library}`);
+    const page = await chromium.newPage(`/rooms/${rooms.library}`);
     await page.bringToFront();
     const seen = await ann.write(rooms.library, 'Silence, please');
     await page.getByTestId(`message-${seen}`).waitFor();
@@ -131,11 +131,11 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
   });
 
   test('a worker that was stopped starts for a push, and for the click', async () => {
-    await stopWorkers();
+    await chromium.stopWorkers();
     await ann.write(rooms.workshop, 'Wake up');
     const shown = await notification('Wake up');
-    await stopWorkers();
-    await clickLeadsTo(shown, rooms.workshop);
+    await chromium.stopWorkers();
+    await chromium.clickLeadsTo(shown, rooms.workshop);
     assert.equal(times('Wake up'), 1);
   });
 
@@ -154,21 +154,21 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
       },
     });
     const shown = await notification('By the book');
-    await clickLeadsTo(shown, rooms.attic);
+    await chromium.clickLeadsTo(shown, rooms.attic);
     assert.equal(times('By the book'), 1);
   });
 
   test('a token that has changed comes to the same device, and rings', async () => {
     const [before] = await devices();
-    const page = await chromium.newPage();
-    const started = registration(page);
+    const page = await chromium.context.newPage();
+    const started = chromium.registration(page);
     await page.goto(app.origin);
     await started;
     await page.evaluate(`(async () => {
       const registration = await navigator.serviceWorker.getRegistration();
       await (await registration.pushManager.getSubscription()).unsubscribe();
     })()`);
-    const registered = registration(page);
+    const registered = chromium.registration(page);
     await page.reload();
     await registered;
     const [after, ...others] = await devices();
@@ -181,21 +181,19 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
   });
 
   test('a message that came while Chromium was closed rings when it starts again, with no page open', async () => {
-    await chromium.close();
+    await chromium.context.close();
     await done(await ann.write(rooms.cellar, 'Good morning'));
     await emulator.waitFor(({ service, state }) => service === 'chromium' && state === 'waiting');
     await openChromium();
     const shown = await notification('Good morning', RESTART_MS);
-    await clickLeadsTo(shown, rooms.cellar);
+    await chromium.clickLeadsTo(shown, rooms.cellar);
     assert.equal(times('Good morning'), 1);
   });
 
   test('after a logout this browser rings no more, and Firebase has forgotten its token', async () => {
     const [device] = await devices();
-    const page = await newPage('/');
-    await page.getByTestId('user-menu').click();
-    await page.getByTestId('logout').click();
-    await page.getByTestId('login-username').waitFor();
+    const page = await chromium.newPage('/');
+    await chromium.logOut(page);
     assert.deepEqual(await devices(), []);
     assert.deepEqual(liveKeys(), []);
     assert.equal(await sendByFcm(device?.token ?? ''), 'UNREGISTERED');
@@ -206,10 +204,10 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
 
   test('a server that goes back to native Web Push takes the browser along: one device, one subscription', async () => {
     // The tab of the last logout is still there, and signs in with this one.
-    const page = await chromium.newPage();
+    const page = await chromium.context.newPage();
     await page.goto(app.origin);
-    const through = registration(page);
-    await fillIn(page);
+    const through = chromium.registration(page);
+    await chromium.fillIn(page, bob);
     await through;
     assert.deepEqual(liveKeys(), [vapid.publicKey]);
     const ports = {
@@ -218,7 +216,7 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
     };
     await app.close({ keep: true });
     app = await startApp({ dataDir: app.dataDir, ports, env: COMMON });
-    const native = registration(page);
+    const native = chromium.registration(page);
     await page.reload();
     await native;
     // The old one's removal goes by the outbox.
@@ -237,76 +235,12 @@ suite('GrandChat rings a stock Chromium through Firebase', { skip: missing('chro
 
   async function openChromium(): Promise<void> {
     const profile = join(folder, 'profile');
-    chromium = await launchChromium({ desktop, emulator, origins: [app.origin], profile });
-    chromium.on('request', (request) => {
+    const context = await launchChromium({ desktop, emulator, origins: [app.origin], profile });
+    chromium = new GrandChatChromium(context, desktop, app.origin);
+    context.on('request', (request) => {
       const url = request.url();
       if (/firebase|googleapis/.test(url)) asked.push(url);
     });
-  }
-
-  async function newPage(path: string): Promise<Page> {
-    const page = await chromium.newPage();
-    await page.goto(app.origin + path);
-    await page.getByTestId('room-list').waitFor({ state: 'attached' });
-    return page;
-  }
-
-  async function signIn(): Promise<Page> {
-    const page = await chromium.newPage();
-    await page.goto(app.origin);
-    await fillIn(page);
-    return page;
-  }
-
-  async function fillIn(page: Page): Promise<void> {
-    await page.getByTestId('login-username').fill(bob.username);
-    await page.getByTestId('login-password').fill(bob.password);
-    await page.getByTestId('login-submit').click();
-    await page.getByTestId('room-list').waitFor();
-  }
-
-  async function openRoom(page: Page, roomId: number): Promise<void> {
-    await page.getByTestId(`room-item-${roomId}`).click();
-    await page.getByTestId('composer').waitFor();
-  }
-
-  async function turnNotificationsOn(page: Page): Promise<void> {
-    await page.getByTestId('bell').click();
-    const registered = registration(page);
-    await page.getByTestId('push-enable').click();
-    await registered;
-    await page.locator('[data-testid="push-state"][data-state="on"]').waitFor();
-  }
-
-  function registration(page: Page) {
-    return page.waitForResponse(
-      (response) => response.url().endsWith('/api/device/register/') && response.ok(),
-    );
-  }
-
-  /** The person clicks it; a window shows the room, and is closed again. */
-  async function clickLeadsTo({ id }: DesktopNotification, roomId: number): Promise<void> {
-    const opened = chromium.waitForEvent('page', (page) => page.url() === roomUrl(roomId));
-    desktop.click(id);
-    const page = await opened;
-    await page.getByTestId('composer').waitFor();
-    await page.close();
-  }
-
-  /** As Chromium does by itself after half a minute of idleness. */
-  async function stopWorkers(): Promise<void> {
-    const [page] = chromium.pages();
-    const session = await chromium.newCDPSession(page!);
-    const stopped = new Promise<void>((resolve) => {
-      session.on('ServiceWorker.workerVersionUpdated', ({ versions }) => {
-        if (versions.length > 0 && versions.every(({ runningStatus }) => runningStatus === 'stopped'))
-          resolve();
-      });
-    });
-    await session.send('ServiceWorker.enable');
-    await session.send('ServiceWorker.stopAllWorkers');
-    await stopped;
-    await session.detach();
   }
 
   function notification(text: string, timeoutMs?: number): Promise<DesktopNotification> {

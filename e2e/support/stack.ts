@@ -47,7 +47,10 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
       CARILLON_DATA_DIR: dataDir,
       CARILLON_PORT: carillonPort,
       GRANDCHAT_PORT: grandchatPort,
+      // Firefox's endpoints are at the emulator itself, Chromium's at hosts of Google's.
       CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: emulator.url,
+      CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_EMULATOR_ADDRESS: new URL(emulator.httpsUrl).host,
+      NODE_EXTRA_CA_CERTS: await emulator.caFile(),
       CARILLON_LOG_LEVEL: 'error',
     };
     const settings = settingsFromEnvironment(env, { webRoot: WEB_ROOT });
