@@ -1,6 +1,7 @@
 /** `npm run bench -- <suite> [--quick] [--json FILE]`: measurements, each printed with its machine and conditions. */
 import { writeFileSync } from 'node:fs';
 import { latencySuite } from './suites/latency.ts';
+import { providersSuite } from './suites/providers.ts';
 import { pushSuite } from './suites/push.ts';
 import { registrySuite } from './suites/registry.ts';
 import { webPushSuite } from './suites/webpush.ts';
@@ -10,7 +11,7 @@ import { machine, machineWords } from './support/machine.ts';
 import { createProgress } from './support/progress.ts';
 import { table } from './support/table.ts';
 
-const SUITES = [pushSuite, registrySuite, webPushSuite, latencySuite];
+const SUITES = [pushSuite, providersSuite, registrySuite, webPushSuite, latencySuite];
 
 exitOnSignals();
 process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,36 @@
+/** What the benchmark of providers and the processes that send tell each other. */
+
+export const VENDORS = ['fcm', 'apns', 'hms', 'webpush'] as const;
+export type Vendor = (typeof VENDORS)[number];
+
+/** Who sends: Carillon through sender threads, or a library as it is. */
+export type Subject = 'carillon' | 'firebase-admin' | 'node-apn' | 'web-push';
+
+export interface SinkAddress {
+  readonly url: string;
+  /** The certificate to trust, PEM. */
+  readonly ca: string;
+}
+
+export type SenderRequest =
+  | {
+      readonly type: 'prepare';
+      readonly subject: Subject;
+      readonly vendor: Vendor;
+      readonly sink: SinkAddress;
+      /** Sender threads, for Carillon. */
+      readonly threads: number;
+    }
+  /** Send to targets number `from` and up, all different. */
+  | { readonly type: 'send'; readonly from: number; readonly count: number };
+
+export type SenderReply =
+  | { readonly type: 'ready' }
+  /** Milliseconds from handing a push over to its outcome. */
+  | {
+      readonly type: 'sent';
+      readonly accepted: number;
+      readonly other: number;
+      readonly p50Ms: number;
+      readonly p99Ms: number;
+    };

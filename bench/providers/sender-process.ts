@@ -1,0 +1,45 @@
+/** A process that sends, so that its CPU is its own. It ends with its parent. */
+import { percentile } from '../support/statistics.ts';
+import { createCarillonSender } from './carillon-sender.ts';
+import { createLibrarySender } from './library-senders.ts';
+import type { SenderReply, SenderRequest } from './messages.ts';
+
+export interface Sender {
+  /**
+   * Sends to targets number `from` and up; resolves when the outcome of each was reported.
+   * @param report whether it was accepted, and how many ms after it was handed over
+   */
+  send(from: number, count: number, report: (isAccepted: boolean, ms: number) => void): Promise<void>;
+}
+
+let sender: Sender;
+
+function reply(message: SenderReply): void {
+  process.send?.(message);
+}
+
+async function send(from: number, count: number): Promise<void> {
+  const times = new Float64Array(count);
+  let accepted = 0;
+  let other = 0;
+  await sender.send(from, count, (isAccepted, ms) => {
+    times[accepted + other] = ms;
+    if (isAccepted) accepted += 1;
+    else other += 1;
+  });
+  const p50Ms = percentile(times, 0.5) ?? 0;
+  const p99Ms = percentile(times, 0.99) ?? 0;
+  reply({ type: 'sent', accepted, other, p50Ms, p99Ms });
+}
+
+process.on('message', (request: SenderRequest) => {
+  if (request.type === 'send') {
+    void send(request.from, request.count);
+    return;
+  }
+  const { subject, vendor, sink, threads } = request;
+  sender =
+    subject === 'carillon' ? createCarillonSender(vendor, sink, threads) : createLibrarySender(subject, sink);
+  reply({ type: 'ready' });
+});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,128 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Ceiling, ceilingOf } from '../providers/ceiling.ts';
+import { type Subject, VENDORS, type Vendor } from '../providers/messages.ts';
+import { type Measured, ProviderStage } from '../providers/stage.ts';
+import { UsageError } from '../support/args.ts';
+import { type Result, type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
+
+/** Goals of the project. */
+const WANTED_OVER_FIREBASE = 3;
+const WANTED_A_MINUTE = 600_000;
+const MOST_THREADS = 4;
+
+interface Case {
+  readonly vendor: Vendor;
+  readonly subject: Subject;
+  readonly count: number;
+}
+
+const PEERS: Record<Vendor, Exclude<Subject, 'carillon'> | undefined> = {
+  fcm: 'firebase-admin',
+  apns: 'node-apn',
+  hms: undefined,
+  webpush: 'web-push',
+};
+const COUNTS: Record<Vendor, { carillon: number; peer: number }> = {
+  fcm: { carillon: 100_000, peer: 20_000 },
+  apns: { carillon: 100_000, peer: 30_000 },
+  hms: { carillon: 1_000_000, peer: 0 },
+  webpush: { carillon: 20_000, peer: 5_000 },
+};
+const QUICK_SHARE = 0.2;
+
+export const providersSuite: Suite = {
+  name: 'providers',
+  description: 'pushes through each provider into a sink on this machine, beside the vendors’ libraries',
+  flags: [
+    { name: 'hold', value: 'SECONDS', description: 'only FCM, for so long without a pause' },
+    {
+      name: 'threads',
+      value: 'N',
+      description: 'sender threads of Carillon (default: one a core, four at the most)',
+    },
+  ],
+  run: runProviders,
+};
+
+async function runProviders({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
+  const threads = wholeNumber(flags.threads, 'threads', Math.min(availableParallelism(), MOST_THREADS));
+  const folder = mkdtempSync(join(tmpdir(), 'bench-providers-'));
+  const stage = new ProviderStage(folder, threads, progress);
+  try {
+    if (flags.hold !== undefined) return await hold(stage, wholeNumber(flags.hold, 'hold', 60));
+    const cases = VENDORS.flatMap((vendor): Case[] => {
+      const peer = PEERS[vendor];
+      const { carillon, peer: peers } = COUNTS[vendor];
+      const share = quick ? QUICK_SHARE : 1;
+      return [
+        { vendor, subject: 'carillon', count: carillon * share },
+        ...(peer ? [{ vendor, subject: peer, count: peers * share }] : []),
+      ];
+    });
+    const measured: Measured[] = [];
+    for (const { vendor, subject, count } of cases)
+      measured.push(await stage.measure(vendor, subject, count));
+    progress.step('the sink’s ceiling, by h2load');
+    const ceiling = await ceilingOf(await stage.sinkFor('carillon'), folder, quick ? 50_000 : 200_000);
+    return {
+      conditions: stage.conditions,
+      results: [...measured.map((one) => one.result), ...ceilingResults(ceiling)],
+      notes: [...sinkNotes(measured), '', ...ratios(measured), ...ceilingNotes(ceiling)],
+      failures: measured.flatMap(({ failures }) => failures),
+    };
+  } finally {
+    await stage.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Sends without a pause for so long; what came is counted at the sink. */
+async function hold(stage: ProviderStage, seconds: number): Promise<SuiteReport> {
+  const { result: figures, failures, total, lasted } = await stage.hold('fcm', seconds);
+  const aMinute = (total / lasted) * 60;
+  const verdict = aMinute >= WANTED_A_MINUTE ? 'reached' : 'missed';
+  return {
+    conditions: stage.conditions,
+    results: [figures],
+    notes: [
+      `FCM, ${lasted.toFixed(1)} s: ${total.toLocaleString('en')} pushes, ${Math.round(aMinute).toLocaleString('en')} a minute; wanted ${WANTED_A_MINUTE.toLocaleString('en')}: ${verdict}. Lost 0 and doubled 0 unless it says FAILED.`,
+    ],
+    failures,
+  };
+}
+
+function sinkNotes(measured: readonly Measured[]): string[] {
+  const lines = measured.map(
+    ({ result: { case: name, subject }, sinkMicros }) => `  ${name}, ${subject}: ${sinkMicros.toFixed(0)}`,
+  );
+  return ['µs of CPU of the sink for a push:', ...lines];
+}
+
+function ratios(measured: readonly Measured[]): string[] {
+  return VENDORS.flatMap((vendor) => {
+    const [own, peer] = measured.filter((one) => one.vendor === vendor).map((one) => one.result);
+    if (!own || !peer) return [];
+    const speed = ((own.perSecond ?? 0) / (peer.perSecond ?? Number.NaN)).toFixed(2);
+    const cpu = ((peer.cpuMicros ?? 0) / (own.cpuMicros ?? Number.NaN)).toFixed(2);
+    const wanted = vendor === 'fcm' ? ` (wanted: ${WANTED_OVER_FIREBASE})` : '';
+    return [`  ${vendor}: ${speed} × ${peer.subject} in pushes per second${wanted}, ${cpu} × less CPU`];
+  });
+}
+
+function ceilingResults(ceiling: Ceiling | undefined): Result[] {
+  return ceiling ? [result('fcm requests', 'h2load', { perSecond: ceiling.perSecond })] : [];
+}
+
+function ceilingNotes(ceiling: Ceiling | undefined): string[] {
+  return ceiling
+    ? []
+    : ['', 'The sink’s ceiling was not measured: h2load is not on this machine (Debian: nghttp2-client).'];
+}
+
+function wholeNumber(value: string | true | undefined, name: string, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (/^[1-9]\d{0,3}$/.test(String(value))) return Number(value);
+  throw new UsageError(`providers: --${name} must be 1 to 9999, got ${JSON.stringify(value)}`);
+}
