@@ -113,6 +113,7 @@ async function describeEmulator(emulator: PushEmulator, withBrowsers: boolean): 
   APNs                              ${apnsUrl}
   Chromium's message socket         ${mcsUrl}
   certificate authority             ${await emulator.caFile()}
+  live page                         ${url}/
   remote control                    ${url}/control/state
 `;
   if (!withBrowsers) return services;

@@ -19,6 +19,7 @@ import { Journal, type PushRecord } from './journal.ts';
 import { Listeners } from './listener.ts';
 import { serveConnection } from './mozilla/connection.ts';
 import { createMozilla, createMozillaRegistry } from './mozilla/service.ts';
+import { pageAnswer } from './page.ts';
 import { createServe } from './serve.ts';
 import type { Service, ServiceContext, ServiceName } from './service.ts';
 import { presentBadCertificates, TLS_HOSTS } from './tls.ts';
@@ -180,7 +181,9 @@ export async function startPushEmulator(options: EmulatorOptions = {}): Promise<
   const onRequest = async (request: Request, response: Response) => {
     const path = URL.parse(request.url ?? '', url)?.pathname ?? '';
     try {
-      if (path.startsWith('/control/')) await handleControl(emulator, path, request, response);
+      const page = pageAnswer(request.method, path);
+      if (page) await writeAnswer(response, page);
+      else if (path.startsWith('/control/')) await handleControl(emulator, path, request, response);
       else if (!(await serve(services, request, response))) await writeAnswer(response, { status: 404 });
     } catch {
       // The sender broke off in the middle of its request.
