@@ -5,11 +5,17 @@ import type { Request, Response } from './http.ts';
 /** Sessions that a GOAWAY has ended → the last stream that still counts. */
 const ended = new WeakMap<ServerHttp2Session, number>();
 
-/** Whether a GOAWAY told the client that this request was not processed. */
-export function isLost(request: Request): boolean {
+/**
+ * Whether a GOAWAY told the client that this request was not processed, or its connection is gone. What a GOAWAY cannot say of a
+ * session that was ended at its very first stream (see `goAway`), the end of the stream says here.
+ */
+export function dropIfLost(request: Request): boolean {
   const stream = streamOf(request);
   if (!stream?.session) return stream !== undefined;
-  return (stream.id ?? 0) > (ended.get(stream.session as ServerHttp2Session) ?? Number.POSITIVE_INFINITY);
+  const last = ended.get(stream.session as ServerHttp2Session) ?? Number.POSITIVE_INFINITY;
+  if ((stream.id ?? 0) <= last) return false;
+  if (last === 0) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+  return true;
 }
 
 /** Breaks a request off as a `reset`, `silence` or `goaway` fault asks: it gets no answer. */
@@ -25,17 +31,19 @@ export function breakOff({ kind, reason = '' }: Fault, request: Request, respons
 }
 
 /**
- * Ends the session below this request's stream (RFC 9113, section 6.8). Node cannot write a last stream of 0, so the session's
- * very first stream is ended by REFUSED_STREAM, which says the same (section 8.7). The client closes the connection.
+ * Ends the session below this request's stream (RFC 9113, section 6.8). Node cannot write a last stream of 0, so at the
+ * session's very first stream this one and all others are ended by REFUSED_STREAM, which says the same (section 8.7). The client
+ * closes the connection.
  */
 function goAway({ stream }: Http2ServerRequest, reason: string): void {
   const session = stream.session as ServerHttp2Session | undefined;
   if (!session || session.destroyed) return;
   const id = stream.id ?? 1;
   const code = reason === 'too_many_pings' ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_NO_ERROR;
-  ended.set(session, Math.max(id - 2, 0));
-  session.goaway(code, id - 2, Buffer.from(reason));
-  if (id === 1) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+  const last = Math.max(id - 2, 0);
+  ended.set(session, last);
+  session.goaway(code, last, Buffer.from(reason));
+  if (last === 0) stream.close(constants.NGHTTP2_REFUSED_STREAM);
 }
 
 function streamOf(request: Request): Http2ServerRequest['stream'] | undefined {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ServerHttp2Session } from 'node:http2';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { breakOff, isLost } from './disturb.ts';
+import { breakOff, dropIfLost } from './disturb.ts';
 import type { Fault, Faults } from './faults.ts';
 import { originOf, type Request, type Response, readBody, writeAnswer } from './http.ts';
 import type { Journal, PushRecord } from './journal.ts';
@@ -35,7 +35,7 @@ export function createServe({ journal, faults, now, closing }: ServeOptions) {
       if (!route) continue;
       const session = 'stream' in request ? (request.stream.session as ServerHttp2Session) : undefined;
       const body = await readBody(request, route.maxBody);
-      if (isLost(request)) return true;
+      if (dropIfLost(request)) return true;
       const serviceRequest: ServiceRequest = {
         method,
         path: url.pathname,
@@ -98,7 +98,7 @@ export function createServe({ journal, faults, now, closing }: ServeOptions) {
     }
     if (fault?.after !== 'delivery') {
       // A client that has gone before it was answered may come again; what it asked for happens all the same, unless a GOAWAY said not.
-      if (isLost(request)) return settle({ state: 'unanswered' });
+      if (dropIfLost(request)) return settle({ state: 'unanswered' });
       handOn();
     }
     settle({ status: answer.status, ...(!isAccepted && { state: 'refused', reason: refusal }) });

@@ -74,6 +74,19 @@ suite('over HTTP/2', () => {
     );
   });
 
+  test('GOAWAY at the first stream of a connection: none is processed, and each is told so', async () => {
+    const met = secure();
+    const slow = secure();
+    emulator.faults.add({ target: met.endpoint, kind: 'goaway', reason: 'max_age' });
+    emulator.faults.add({ target: slow.endpoint, kind: 'delay', ms: 150 });
+    const outcomes = await Promise.all([post(met), post(slow), post(secure())]);
+    for (const { error } of outcomes) assert.match(error!, /REFUSED_STREAM/);
+    assert.deepEqual(
+      emulator.messages().filter(({ state }) => state === 'acknowledged'),
+      [],
+    );
+  });
+
   test('GOAWAY for too many pings has error 11', async () => {
     emulator.faults.add({ kind: 'goaway', reason: 'too_many_pings' });
     const outcome = post(secure());
