@@ -48,7 +48,7 @@ const BRIDGE = [
  * Chromium opens its message socket only when it believes that it is online: some interface besides `lo` must be up and have an
  * address; no route is needed. Where there is none, as in a container without a network, root gets one.
  */
-function requireNetwork(): void {
+export function requireNetwork(): void {
   if (isOnline()) return;
   const commands = BRIDGE.map((words) => `ip ${words.join(' ')}`).join(' && ');
   if (process.getuid?.() === 0) for (const words of BRIDGE) spawnSync('ip', words);
