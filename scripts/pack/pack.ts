@@ -16,6 +16,9 @@ export const PACKAGES: readonly string[] = globSync('packages/*/package.json', {
   .map((file) => join(ROOT, dirname(file)))
   .sort();
 
+/** What a package may have besides its sources: commands, and what its README shows. */
+const COPIED = ['bin', 'examples', 'page.png'];
+
 /**
  * Makes the tarball that `npm publish` takes. The package is put together in a temporary folder: the checkout stays as it
  * is, so packing does not disturb what runs from its sources.
@@ -33,8 +36,9 @@ export async function pack(folder: string, into: string): Promise<string> {
     await writeFile(join(stage, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     await cp(join(ROOT, 'LICENSE'), join(stage, 'LICENSE'));
     await cp(join(folder, 'README.md'), join(stage, 'README.md'));
-    if (existsSync(join(folder, 'bin'))) {
-      await cp(join(folder, 'bin'), join(stage, 'bin'), { recursive: true });
+    for (const name of COPIED) {
+      if (existsSync(join(folder, name)))
+        await cp(join(folder, name), join(stage, name), { recursive: true });
     }
     const problems = checkPacked(stage, manifest);
     if (problems.length > 0) throw new Error(`${manifest.name} cannot be packed:\n${problems.join('\n')}`);

@@ -76,7 +76,7 @@ suite('the packed packages, installed by a stranger', () => {
   test('have what is compiled, and no sources or tests', async () => {
     for (const [name, parts] of [
       ['carillon', ['LICENSE', 'README.md', 'bin', 'dist', 'package.json']],
-      ['push-emulator', ['LICENSE', 'README.md', 'bin', 'dist', 'package.json']],
+      ['push-emulator', ['LICENSE', 'README.md', 'bin', 'dist', 'examples', 'package.json', 'page.png']],
       ['@carillon/push-client', ['LICENSE', 'README.md', 'dist', 'package.json']],
     ] as const) {
       const place = join(folder, 'node_modules', name);
