@@ -1,11 +1,11 @@
 import { ApiError, badRequest } from '../../errors.ts';
-import type { Database, Queryable } from '../../storage/database.ts';
+import type { Database } from '../../storage/database.ts';
 import type { ProviderLane } from '../providers/lanes.ts';
 import type { ProviderName, ProviderRules } from '../providers/provider.ts';
 import { rulesFor } from '../providers/rules.ts';
 import { type DeviceFilter, filterCondition, Params } from './device-filter.ts';
 import { newDeviceId, providerOfDeviceId } from './device-id.ts';
-import { changeDeviceTopics, lockUserTopics, type TopicOp } from './topic-changes.ts';
+import { changeDeviceTopics, type TopicOp } from './topic-changes.ts';
 
 const UNIQUE_VIOLATION = '23505';
 /** Devices removed by one statement of the sweep: its locks and its memory do not grow with what it finds. */
@@ -93,26 +93,26 @@ export class DeviceRegistry {
         `must be a device id of provider ${rules.name} as device_register gave it, got "${state.id.slice(0, 64)}"`,
       );
     }
-    const user = state.user ?? '';
-    const row = [
-      rules.name,
-      token,
-      state.platform,
-      user,
-      state.timezone ?? '',
-      state.locale ?? '',
-      JSON.stringify(state.meta ?? {}),
-      keys ? JSON.stringify(keys) : null,
-      app,
-    ];
     try {
-      return await this.#db.transaction(async (tx) => {
-        await lockUserTopics(tx, user, 'shared');
-        const id =
-          (state.id && (await takeOver(tx, state.id, row))) || (await insertOrUpdate(tx, rules.name, row));
-        await rebuildTopics(tx, id, user, state.topics ?? []);
-        return id;
-      });
+      // One round trip: with BEGIN, lock, upsert, topics and COMMIT each by itself it was five, and half as many a second.
+      const [row] = await this.#db.query<{ id: string }>(
+        `SELECT carillon_register_device($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12::text[]) AS id`,
+        [
+          state.id ?? '',
+          newDeviceId(rules.name),
+          rules.name,
+          token,
+          state.platform,
+          state.user ?? '',
+          state.timezone ?? '',
+          state.locale ?? '',
+          JSON.stringify(state.meta ?? {}),
+          keys ? JSON.stringify(keys) : null,
+          app,
+          state.topics ?? [],
+        ],
+      );
+      return (row as { id: string }).id;
     } catch (error) {
       if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
       throw new ApiError('conflict', 'the same token is being registered by another call: try again', {
@@ -206,53 +206,3 @@ export class DeviceRegistry {
 /** A `Device` from `carillon_devices AS d`, without what is asked for separately. */
 export const DEVICE_COLUMNS = `d.id, d.provider, d.app, d.token, d.platform, d.user_id AS user, d.timezone, d.locale,
   extract(epoch FROM d.created_at)::int8 AS created_at, extract(epoch FROM d.updated_at)::int8 AS updated_at`;
-
-const COLUMNS = 'provider, token, platform, user_id, timezone, locale, meta, webpush_keys, app';
-const VALUES = '$1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9';
-
-/** Updates the device with this id, whatever its token was; another row with the new token is the same installation. */
-async function takeOver(tx: Queryable, id: string, row: readonly unknown[]): Promise<string | undefined> {
-  const [existing] = await tx.query('SELECT id FROM carillon_devices WHERE id = $1 FOR UPDATE', [id]);
-  if (!existing) return undefined;
-  await tx.query('DELETE FROM carillon_devices WHERE provider = $1 AND token = $2 AND id <> $3', [
-    row[0],
-    row[1],
-    id,
-  ]);
-  await tx.query(`UPDATE carillon_devices SET (${COLUMNS}, updated_at) = (${VALUES}, now()) WHERE id = $10`, [
-    ...row,
-    id,
-  ]);
-  return id;
-}
-
-async function insertOrUpdate(
-  tx: Queryable,
-  provider: ProviderName,
-  row: readonly unknown[],
-): Promise<string> {
-  const [result] = await tx.query<{ id: string }>(
-    `INSERT INTO carillon_devices (id, ${COLUMNS}) VALUES ($10, ${VALUES})
-     ON CONFLICT (provider, token) DO UPDATE SET (${COLUMNS}, updated_at) = (${VALUES}, now()) RETURNING id`,
-    [...row, newDeviceId(provider)],
-  );
-  return (result as { id: string }).id;
-}
-
-async function rebuildTopics(
-  tx: Queryable,
-  id: string,
-  user: string,
-  topics: readonly string[],
-): Promise<void> {
-  await tx.query(
-    `WITH wanted AS (
-       SELECT unnest($3::text[]) AS topic
-       UNION SELECT topic FROM carillon_user_topics WHERE user_id = $2 OR user_id = ''
-     ), dropped AS (
-       DELETE FROM carillon_device_topics WHERE device_id = $1 AND topic NOT IN (SELECT topic FROM wanted)
-     )
-     INSERT INTO carillon_device_topics (device_id, topic) SELECT $1, topic FROM wanted ON CONFLICT DO NOTHING`,
-    [id, user, topics],
-  );
-}

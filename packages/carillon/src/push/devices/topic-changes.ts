@@ -28,14 +28,10 @@ export async function changeDeviceTopics(
 }
 
 /**
- * Registrations of a user's devices and changes of that user's topics exclude each other; else a device that registers
- * while a topic is added could miss it. Registrations among themselves do not.
+ * Registrations of a user's devices (`carillon_register_device`, which takes the same lock shared) and changes of that user's
+ * topics exclude each other; else a device that registers while a topic is added could miss it. Registrations among themselves
+ * do not.
  */
-export async function lockUserTopics(
-  tx: Queryable,
-  user: string,
-  mode: 'shared' | 'exclusive',
-): Promise<void> {
-  const lock = mode === 'shared' ? 'pg_advisory_xact_lock_shared' : 'pg_advisory_xact_lock';
-  await tx.query(`SELECT ${lock}(hashtext('carillon user topics'), hashtext($1))`, [user]);
+export async function lockUserTopics(tx: Queryable, user: string): Promise<void> {
+  await tx.query(`SELECT pg_advisory_xact_lock(hashtext('carillon user topics'), hashtext($1))`, [user]);
 }

@@ -52,7 +52,7 @@ export class Topics {
    */
   async updateUser(user: string, op: TopicOp, topics: readonly string[]): Promise<void> {
     await this.#db.transaction(async (tx) => {
-      await lockUserTopics(tx, user, 'exclusive');
+      await lockUserTopics(tx, user);
       if (op !== 'add') {
         const compare = op === 'set' ? '<> ALL' : '= ANY';
         await tx.query(

@@ -82,4 +82,45 @@ export const PUSH_MIGRATIONS: readonly Migration[] = [
     name: '009_providers',
     sql: 'CREATE INDEX carillon_devices_provider ON carillon_devices (provider, id)',
   },
+  {
+    // A function, because each of its statements sees what was committed before it: the topics are read after the lock was had,
+    // which one statement with several parts would not do.
+    name: '010_register_device',
+    sql: `
+      CREATE FUNCTION carillon_register_device(
+        known_id text, new_id text, new_provider text, new_token text, new_platform text, new_user text, new_timezone text,
+        new_locale text, new_meta jsonb, new_keys jsonb, new_app text, own_topics text[]
+      ) RETURNS text LANGUAGE plpgsql AS $$
+      DECLARE
+        device text;
+      BEGIN
+        PERFORM pg_advisory_xact_lock_shared(hashtext('carillon user topics'), hashtext(new_user));
+        IF known_id <> '' THEN
+          SELECT d.id INTO device FROM carillon_devices d WHERE d.id = known_id FOR UPDATE;
+        END IF;
+        IF device IS NOT NULL THEN
+          DELETE FROM carillon_devices d WHERE d.provider = new_provider AND d.token = new_token AND d.id <> device;
+          UPDATE carillon_devices d SET (provider, token, platform, user_id, timezone, locale, meta, webpush_keys, app, updated_at) =
+            (new_provider, new_token, new_platform, new_user, new_timezone, new_locale, new_meta, new_keys, new_app, now())
+            WHERE d.id = device;
+        ELSE
+          INSERT INTO carillon_devices AS d
+              (id, provider, token, platform, user_id, timezone, locale, meta, webpush_keys, app)
+            VALUES (new_id, new_provider, new_token, new_platform, new_user, new_timezone, new_locale, new_meta, new_keys, new_app)
+            ON CONFLICT (provider, token) DO UPDATE SET
+              (platform, user_id, timezone, locale, meta, webpush_keys, app, updated_at) =
+              (new_platform, new_user, new_timezone, new_locale, new_meta, new_keys, new_app, now())
+            RETURNING d.id INTO device;
+        END IF;
+        WITH wanted AS (
+          SELECT unnest(own_topics) AS topic
+          UNION SELECT u.topic FROM carillon_user_topics u WHERE u.user_id = new_user OR u.user_id = ''
+        ), dropped AS (
+          DELETE FROM carillon_device_topics t WHERE t.device_id = device AND t.topic NOT IN (SELECT w.topic FROM wanted w)
+        )
+        INSERT INTO carillon_device_topics (device_id, topic) SELECT device, w.topic FROM wanted w ON CONFLICT DO NOTHING;
+        RETURN device;
+      END
+      $$`,
+  },
 ];
