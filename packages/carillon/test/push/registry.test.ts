@@ -93,6 +93,24 @@ eachDatabase('the device registry', (open) => {
     assert.ok(await device(id));
   });
 
+  test('a device that registers while a topic of its user is added never misses it', async () => {
+    for (let round = 0; round < 40; round++) {
+      const user = `racer-${round}`;
+      const [id] = await Promise.all([
+        bench.register(`race-${round}`, user),
+        bench.call('user_topic_update', { user, op: 'add', topics: ['late'] }),
+        bench.register(`race-${round}-b`, user),
+      ]);
+      const { items } = await bench.call<{ items: { id: string; topics?: string[] }[] }>('device_list', {
+        filter: { users: [user] },
+        include_topics: true,
+      });
+      assert.equal(items.length, 2);
+      assert.ok(items.some((device) => device.id === id));
+      for (const { topics } of items) assert.deepEqual(topics, ['late'], `round ${round}`);
+    }
+  });
+
   test('many first registrations of one token at once are one device', async () => {
     const ids = await Promise.allSettled(Array.from({ length: 8 }, () => bench.register('at-once', 'ann')));
     const good = ids.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
