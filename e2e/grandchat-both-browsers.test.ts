@@ -32,7 +32,7 @@ suite('one message rings in a stock Chromium and in a stock Firefox', {
   let bob: Person;
   let cat: Person;
   /** A room for each test that counts, so that what one leaves on the screen is nothing to the next. */
-  const rooms = { garden: 0, kitchen: 0, library: 0, workshop: 0, cellar: 0 };
+  const rooms = { garden: 0, kitchen: 0, library: 0, workshop: 0, attic: 0, cellar: 0 };
 
   before(async () => {
     profile = await mkdtemp(join(tmpdir(), 'chromium-'));
@@ -92,13 +92,23 @@ suite('one message rings in a stock Chromium and in a stock Firefox', {
     assert.deepEqual([times(bobsDesk, 'The roses'), times(catsDesk, 'The roses')], [1, 1]);
   });
 
-  test('in Chromium, too, two messages of a room are one notification', async () => {
+  test('in Chromium, too, a second message of a room takes the place of the first, and tells of both', async () => {
     await ann.write(rooms.kitchen, 'Soup is ready');
+    const first = await notification(catsDesk, 'Soup is ready');
     await ann.write(rooms.kitchen, 'And bread');
     const merged = await notification(catsDesk, 'And bread');
     assert.match(merged.body, /2 new messages\nann: Soup is ready\nann: And bread/);
+    assert.deepEqual([merged.id, merged.revision], [first.id, 2]);
     assert.equal(catsDesk.notifications().filter(({ summary }) => summary === 'kitchen').length, 1);
     catsDesk.dismiss(merged.id);
+  });
+
+  // Pushes may overtake each other. And a Chromium that shows a tag again before the desktop has named the first one's id
+  // (Notify's reply) leaves both on the screen: how many there are is not ours to say here.
+  test('of two messages in one breath none is lost: the last notification tells of both', async () => {
+    await Promise.all([ann.write(rooms.attic, 'Who is there?'), ann.write(rooms.attic, 'A mouse')]);
+    const { body } = await notification(catsDesk, '2 new messages');
+    for (const text of ['ann: Who is there?', 'ann: A mouse']) assert.ok(body.includes(text), body);
   });
 
   test('a worker that Chromium stopped starts for a push, and for the click', async () => {
