@@ -55,8 +55,8 @@ suite('FCM', () => {
     ['TYPE_STRING', 'failed invalid_argument', 'invalid-argument'],
     ['PAYLOAD_TOO_LARGE', 'failed invalid_argument', 'invalid-argument'],
     ['QUOTA_EXCEEDED', 'retry quota_exceeded held', 'message-rate-exceeded'],
-    ['THIRD_PARTY_AUTH_ERROR', 'retry third_party_auth_error', 'third-party-auth-error'],
-    ['THIRD_PARTY_AUTH_ERROR_GENERIC', 'retry third_party_auth_error', 'third-party-auth-error'],
+    ['THIRD_PARTY_AUTH_ERROR', 'retry third_party_auth_error held', 'third-party-auth-error'],
+    ['THIRD_PARTY_AUTH_ERROR_GENERIC', 'retry third_party_auth_error held', 'third-party-auth-error'],
     ['INTERNAL', 'retry internal_error', 'internal-error'],
   ] as const) {
     test(`${reason} is "${ours}" here and ${theirs} to firebase-admin`, async () => {

@@ -37,8 +37,8 @@ export interface Outcome {
   readonly httpStatus?: number;
   readonly retryAfterMs?: number;
   /**
-   * With `retry`: it is nothing of this target's or message's, but concerns all that goes out with the credential (a quota, a
-   * key that the operator has to mend). It counts as no attempt.
+   * With `retry`: it is nothing of this target's or message's, but what the operator has to mend or a quota
+   * that all share. It counts as no attempt.
    */
   readonly isHeld?: true;
   readonly id?: string;

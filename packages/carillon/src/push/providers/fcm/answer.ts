@@ -68,6 +68,7 @@ export function judge(response: HttpResponse, now: number, address: string): Ver
       return {
         outcome: {
           ...answer('retry', 'third_party_auth_error', MEND_MS),
+          isHeld: true,
           reason: `${words}; the APNs key or web push certificate in the Firebase project has to be mended`,
         },
       };
