@@ -19,8 +19,26 @@ interface RunningSink extends SinkAddress {
   readonly peer: Peer<SinkRequest>;
 }
 
-export interface Measured {
+export interface Case {
   readonly vendor: Vendor;
+  readonly subject: Subject;
+  readonly count: number;
+  /** Sender threads of Carillon, if not the stage's. */
+  readonly threads?: number;
+  /** The sink that takes firebase-admin's requests, for whom does not need it, too. */
+  readonly onFirebaseSink?: boolean;
+}
+
+/** What came to the sink, and how many of the pushes sent never did. */
+export interface Arrived {
+  readonly received: number;
+  readonly distinct: number;
+  readonly doubled: number;
+  readonly lost: number;
+}
+
+export interface Measured {
+  readonly measured: Case;
   readonly result: Result;
   /** µs of CPU of the sink for a push. */
   readonly sinkMicros: number;
@@ -32,7 +50,7 @@ export class ProviderStage {
   readonly #folder: string;
   readonly #threads: number;
   readonly #progress: Progress;
-  readonly #sinks = new Map<string, Promise<RunningSink>>();
+  readonly #sinks = new Map<boolean, Promise<RunningSink>>();
   #next = 0;
 
   constructor(folder: string, threads: number, progress: Progress) {
@@ -44,30 +62,36 @@ export class ProviderStage {
   get conditions(): string[] {
     return [
       `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; ${WARM_UP.toLocaleString('en')} pushes before each measurement`,
-      `carillon: ${this.#threads} sender threads, 16 batches under way; firebase-admin: sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept`,
+      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin: sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept`,
+      'firebase-admin’s requests need a sink with a reader of frames before it, which costs the sink CPU; “that sink” is Carillon on the same one',
       'latency is from handing a push over (its batch, its call) to its outcome; HMS carries 1,000 pushes in a request',
     ];
   }
 
-  /** firebase-admin's requests need a reader of frames before the sink, which costs CPU: it has a sink of its own. */
-  async sinkFor(subject: Subject): Promise<RunningSink> {
-    const takesSchemeColon = subject === 'firebase-admin';
-    const key = String(takesSchemeColon);
-    let sink = this.#sinks.get(key);
+  /** @param takesSchemeColon as firebase-admin's requests need it: by a reader of frames before the sink, which costs CPU */
+  async sink(takesSchemeColon: boolean): Promise<RunningSink> {
+    let sink = this.#sinks.get(takesSchemeColon);
     if (!sink) {
       sink = this.#startSink(takesSchemeColon);
-      this.#sinks.set(key, sink);
+      this.#sinks.set(takesSchemeColon, sink);
     }
     return sink;
   }
 
-  async measure(vendor: Vendor, subject: Subject, count: number): Promise<Measured> {
-    this.#progress.step(`${vendor}, ${subject}: ${count.toLocaleString('en')} pushes`);
-    const sink = await this.sinkFor(subject);
-    return this.#withSender(vendor, subject, sink, async (sender) => {
-      const round = await this.#round(sender, sink, count);
+  async measure(measured: Case): Promise<Measured> {
+    const { vendor, subject, count, threads, onFirebaseSink = subject === 'firebase-admin' } = measured;
+    const called = [
+      subject,
+      ...(threads ? [`${threads} thread${threads > 1 ? 's' : ''}`] : []),
+      ...(onFirebaseSink && subject === 'carillon' ? ['that sink'] : []),
+    ].join(', ');
+    this.#progress.step(`${vendor}, ${called}: ${count.toLocaleString('en')} pushes`);
+    const sink = await this.sink(onFirebaseSink);
+    return this.#withSender(measured, sink, async (sender) => {
+      await sink.peer.ask({ type: 'expect', count }, 'expecting');
+      const { cpuMicros, sinkMicros, seconds, sent } = await this.#send(sender, sink, count);
+      const problems = problemsOf(await this.#arrived(sink, count), count - sent.accepted);
       const name = `${vendor} to ${count.toLocaleString('en')}`;
-      const { cpuMicros, sinkMicros, seconds, sent, problems } = round;
       const figures = {
         perSecond: count / seconds,
         cpuMicros,
@@ -76,40 +100,46 @@ export class ProviderStage {
         rssMiB: peakRssMiB(sender.pid),
       };
       return {
-        vendor,
-        result: result(name, subject, figures),
+        measured,
+        result: result(name, called, figures),
         sinkMicros,
-        failures: problems.map((problem) => `${name}, ${subject}: ${problem}`),
+        failures: problems.map((problem) => `${name}, ${called}: ${problem}`),
       };
     });
   }
 
-  /** Sends step after step until the time is over. */
-  async hold(
-    vendor: Vendor,
-    seconds: number,
-  ): Promise<{ result: Result; failures: string[]; total: number; lasted: number }> {
-    const sink = await this.sinkFor('carillon');
+  /** Sends step after step until the time is over; the sink counts all steps as one. */
+  async hold(vendor: Vendor, seconds: number) {
+    const sink = await this.sink(false);
     this.#progress.step(`${vendor}, carillon: for ${seconds} s`);
-    return this.#withSender(vendor, 'carillon', sink, async (sender) => {
+    return this.#withSender({ vendor, subject: 'carillon', count: HOLD_STEP }, sink, async (sender) => {
+      await sink.peer.ask({ type: 'expect', count: Number.MAX_SAFE_INTEGER }, 'expecting');
       const startedAt = performance.now();
-      const rounds = [];
+      const steps = [];
       while (performance.now() - startedAt < seconds * 1000) {
-        rounds.push(await this.#round(sender, sink, HOLD_STEP));
-        this.#progress.update(`${rounds.length * HOLD_STEP} pushes`);
+        steps.push(await this.#send(sender, sink, HOLD_STEP));
+        this.#progress.update(`${steps.length * HOLD_STEP} pushes`);
       }
       const lasted = (performance.now() - startedAt) / 1000;
-      const total = rounds.length * HOLD_STEP;
+      const total = steps.length * HOLD_STEP;
+      const arrived = await this.#arrived(sink, total);
+      const refused = steps.reduce((sum, { sent }) => sum + HOLD_STEP - sent.accepted, 0);
       const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
       const figures = {
         perSecond: total / lasted,
-        cpuMicros: mean(rounds.map(({ cpuMicros }) => cpuMicros)),
-        p50Ms: mean(rounds.map(({ sent }) => sent.p50Ms)),
-        p99Ms: Math.max(...rounds.map(({ sent }) => sent.p99Ms)),
+        cpuMicros: mean(steps.map(({ cpuMicros }) => cpuMicros)),
+        p50Ms: mean(steps.map(({ sent }) => sent.p50Ms)),
+        p99Ms: Math.max(...steps.map(({ sent }) => sent.p99Ms)),
         rssMiB: peakRssMiB(sender.pid),
       };
-      const failures = rounds.flatMap(({ problems }) => problems);
-      return { result: result(`${vendor} for ${seconds} s`, 'carillon', figures), failures, total, lasted };
+      return {
+        result: result(`${vendor} for ${seconds} s`, 'carillon', figures),
+        sinkMicros: mean(steps.map(({ sinkMicros }) => sinkMicros)),
+        failures: problemsOf(arrived, refused),
+        arrived,
+        total,
+        lasted,
+      };
     });
   }
 
@@ -124,8 +154,7 @@ export class ProviderStage {
   }
 
   async #withSender<T>(
-    vendor: Vendor,
-    subject: Subject,
+    { vendor, subject, threads = this.#threads }: Case,
     sink: RunningSink,
     body: (sender: Peer<SenderRequest>) => Promise<T>,
   ): Promise<T> {
@@ -136,17 +165,16 @@ export class ProviderStage {
     });
     try {
       const { url, ca } = sink;
-      const request = { subject, vendor, sink: { url, ca }, threads: this.#threads } as const;
+      const request = { subject, vendor, sink: { url, ca }, threads } as const;
       await sender.ask({ type: 'prepare', ...request }, 'ready');
-      await this.#round(sender, sink, WARM_UP);
+      await this.#send(sender, sink, WARM_UP);
       return await body(sender);
     } finally {
       await sender.stop();
     }
   }
 
-  async #round(sender: Peer<SenderRequest>, { peer: sink }: RunningSink, count: number) {
-    await sink.ask({ type: 'expect', count }, 'expecting');
+  async #send(sender: Peer<SenderRequest>, { peer: sink }: RunningSink, count: number) {
     const before = [cpuByThread(sender.pid), cpuByThread(sink.pid)] as const;
     const startedAt = performance.now();
     const sent = await sender.ask<Sent>({ type: 'send', from: this.#next, count }, 'sent');
@@ -154,13 +182,22 @@ export class ProviderStage {
     const [cpu, sinkCpu] = [sender.pid, sink.pid].map((pid, at) =>
       totalCpu(cpuBetween(before[at] as (typeof before)[0], cpuByThread(pid))),
     ) as [number, number];
-    const counts = await sink.ask<Counts>({ type: 'counts' }, 'counts');
     this.#next += count;
-    const problems = [
-      ...(sent.accepted < count ? [`${count - sent.accepted} were not accepted`] : []),
-      ...(counts.distinct < count ? [`${count - counts.distinct} were lost`] : []),
-      ...(counts.doubled > 0 ? [`${counts.doubled} were doubled`] : []),
-    ];
-    return { sent, seconds, cpuMicros: cpu / count, sinkMicros: sinkCpu / count, problems };
+    return { sent, seconds, cpuMicros: cpu / count, sinkMicros: sinkCpu / count };
   }
+
+  /** What came since the sink was told to expect. */
+  async #arrived({ peer: sink }: RunningSink, count: number): Promise<Arrived> {
+    const { received, distinct, doubled } = await sink.ask<Counts>({ type: 'counts' }, 'counts');
+    return { received, distinct, doubled, lost: count - distinct };
+  }
+}
+
+function problemsOf({ doubled, lost }: Arrived, refused: number): string[] {
+  return [
+    ...(refused > 0 ? [`${refused} were not accepted`] : []),
+    ...(lost > 0 ? [`${lost} were lost`] : []),
+    ...(lost < 0 ? [`${-lost} came that were not sent`] : []),
+    ...(doubled > 0 ? [`${doubled} were doubled`] : []),
+  ];
 }

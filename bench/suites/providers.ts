@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ceiling, ceilingOf } from '../providers/ceiling.ts';
 import { type Subject, VENDORS, type Vendor } from '../providers/messages.ts';
-import { type Measured, ProviderStage } from '../providers/stage.ts';
+import { type Case, type Measured, ProviderStage } from '../providers/stage.ts';
 import { UsageError } from '../support/args.ts';
 import { type Result, type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
 
@@ -11,12 +11,6 @@ import { type Result, type RunOptions, result, type Suite, type SuiteReport } fr
 const WANTED_OVER_FIREBASE = 3;
 const WANTED_A_MINUTE = 600_000;
 const MOST_THREADS = 4;
-
-interface Case {
-  readonly vendor: Vendor;
-  readonly subject: Subject;
-  readonly count: number;
-}
 
 const PEERS: Record<Vendor, Exclude<Subject, 'carillon'> | undefined> = {
   fcm: 'firebase-admin',
@@ -36,7 +30,7 @@ export const providersSuite: Suite = {
   name: 'providers',
   description: 'pushes through each provider into a sink on this machine, beside the vendors’ libraries',
   flags: [
-    { name: 'hold', value: 'SECONDS', description: 'only FCM, for so long without a pause' },
+    { name: 'hold', value: 'SECONDS', description: 'only FCM, for so long, counted at the sink' },
     {
       name: 'threads',
       value: 'N',
@@ -52,20 +46,10 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
   const stage = new ProviderStage(folder, threads, progress);
   try {
     if (flags.hold !== undefined) return await hold(stage, wholeNumber(flags.hold, 'hold', 60));
-    const cases = VENDORS.flatMap((vendor): Case[] => {
-      const peer = PEERS[vendor];
-      const { carillon, peer: peers } = COUNTS[vendor];
-      const share = quick ? QUICK_SHARE : 1;
-      return [
-        { vendor, subject: 'carillon', count: carillon * share },
-        ...(peer ? [{ vendor, subject: peer, count: peers * share }] : []),
-      ];
-    });
     const measured: Measured[] = [];
-    for (const { vendor, subject, count } of cases)
-      measured.push(await stage.measure(vendor, subject, count));
+    for (const one of casesOf(threads, quick ? QUICK_SHARE : 1)) measured.push(await stage.measure(one));
     progress.step('the sink’s ceiling, by h2load');
-    const ceiling = await ceilingOf(await stage.sinkFor('carillon'), folder, quick ? 50_000 : 200_000);
+    const ceiling = await ceilingOf(await stage.sink(false), folder, quick ? 50_000 : 200_000);
     return {
       conditions: stage.conditions,
       results: [...measured.map((one) => one.result), ...ceilingResults(ceiling)],
@@ -78,16 +62,32 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
   }
 }
 
-/** Sends without a pause for so long; what came is counted at the sink. */
+/** Each vendor through Carillon by the default and by one thread, and beside its library on the same sink. */
+function casesOf(threads: number, share: number): Case[] {
+  return VENDORS.flatMap((vendor): Case[] => {
+    const subject = PEERS[vendor];
+    const count = COUNTS[vendor].carillon * share;
+    const own = { vendor, subject: 'carillon', count } as const;
+    return [
+      own,
+      ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
+      ...(subject === 'firebase-admin' ? [{ ...own, onFirebaseSink: true }] : []),
+      ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
+    ];
+  });
+}
+
+/** Sends for so long, step after step; what came is counted at the sink. */
 async function hold(stage: ProviderStage, seconds: number): Promise<SuiteReport> {
-  const { result: figures, failures, total, lasted } = await stage.hold('fcm', seconds);
+  const { result: figures, sinkMicros, failures, arrived, total, lasted } = await stage.hold('fcm', seconds);
   const aMinute = (total / lasted) * 60;
   const verdict = aMinute >= WANTED_A_MINUTE ? 'reached' : 'missed';
   return {
     conditions: stage.conditions,
     results: [figures],
     notes: [
-      `FCM, ${lasted.toFixed(1)} s: ${total.toLocaleString('en')} pushes, ${Math.round(aMinute).toLocaleString('en')} a minute; wanted ${WANTED_A_MINUTE.toLocaleString('en')}: ${verdict}. Lost 0 and doubled 0 unless it says FAILED.`,
+      `FCM, ${lasted.toFixed(1)} s: ${total.toLocaleString('en')} pushes, ${Math.round(aMinute).toLocaleString('en')} a minute; wanted ${WANTED_A_MINUTE.toLocaleString('en')}: ${verdict}.`,
+      `At the sink: ${arrived.received.toLocaleString('en')} received, ${arrived.distinct.toLocaleString('en')} distinct, ${arrived.doubled} doubled, ${arrived.lost} lost; ${sinkMicros.toFixed(0)} µs of its CPU for a push.`,
     ],
     failures,
   };
@@ -102,12 +102,19 @@ function sinkNotes(measured: readonly Measured[]): string[] {
 
 function ratios(measured: readonly Measured[]): string[] {
   return VENDORS.flatMap((vendor) => {
-    const [own, peer] = measured.filter((one) => one.vendor === vendor).map((one) => one.result);
+    const all = measured.filter((one) => one.measured.vendor === vendor);
+    const peer = all.find((one) => one.measured.subject !== 'carillon')?.result;
+    const own = (
+      all.find((one) => one.measured.onFirebaseSink) ??
+      all.find(({ measured: { subject, threads } }) => subject === 'carillon' && threads === undefined)
+    )?.result;
     if (!own || !peer) return [];
     const speed = ((own.perSecond ?? 0) / (peer.perSecond ?? Number.NaN)).toFixed(2);
     const cpu = ((peer.cpuMicros ?? 0) / (own.cpuMicros ?? Number.NaN)).toFixed(2);
     const wanted = vendor === 'fcm' ? ` (wanted: ${WANTED_OVER_FIREBASE})` : '';
-    return [`  ${vendor}: ${speed} × ${peer.subject} in pushes per second${wanted}, ${cpu} × less CPU`];
+    return [
+      `  ${vendor}: ${speed} × ${peer.subject} in pushes per second, on the same sink${wanted}; ${cpu} × less CPU`,
+    ];
   });
 }
 
