@@ -94,7 +94,8 @@ export class DeviceRegistry {
       );
     }
     try {
-      // One round trip: with BEGIN, lock, upsert, topics and COMMIT each by itself it was five, and half as many a second.
+      // One round trip. With BEGIN, lock, upsert, topics and COMMIT each by itself it is five, and on two cores 1,280 new devices a
+      // second over PostgreSQL instead of 2,216; in batches of 100, 1,934 instead of 3,329 (`npm run bench -- registry --quick`).
       const [row] = await this.#db.query<{ id: string }>(
         `SELECT carillon_register_device($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12::text[]) AS id`,
         [
