@@ -25,10 +25,11 @@ export async function readBody(request: Request, limit: number): Promise<Buffer 
   return length > limit ? undefined : Buffer.concat(chunks);
 }
 
-/** Scheme and authority as the client named them. */
+/** Scheme and authority as the client named them; over HTTP/1.1, which does not name the scheme, as its connection is. */
 export function originOf(request: Request): string {
   const { socket } = request;
-  const scheme = 'encrypted' in socket && socket.encrypted ? 'https' : 'http';
+  const isEncrypted = 'encrypted' in socket && socket.encrypted;
+  const scheme = request.headers[':scheme'] ?? (isEncrypted ? 'https' : 'http');
   const authority = request.headers[':authority'] ?? request.headers.host ?? '';
   return URL.parse(`${scheme}://${authority}`)?.origin ?? `${scheme}://${authority}`;
 }
