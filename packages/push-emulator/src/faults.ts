@@ -30,7 +30,7 @@ export interface Fault {
    * same, so that a sender that tries again doubles it.
    */
   readonly kind: 'status' | 'error' | 'delay' | 'reset' | 'silence' | 'goaway' | 'drip' | 'tls';
-  /** For `status`: 300 to 599. */
+  /** For `status`: 300 to 599. A redirect leads back to its own address, so that who follows it shows twice. */
   readonly status?: number;
   /** For `error`: `UNREGISTERED`, `BadDeviceToken`, `80300007` …; for `goaway` and `reset` see there. */
   readonly reason?: string;

@@ -7,6 +7,8 @@ import { originOf, type Request, type Response, readBody, writeAnswer } from './
 import type { Journal, PushRecord } from './journal.ts';
 import type { Answer, Route, Service, ServiceRequest } from './service.ts';
 
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
 export interface ServeOptions {
   readonly journal: Journal;
   readonly faults: Faults;
@@ -136,6 +138,8 @@ export function createServe({ journal, faults, now, closing }: ServeOptions) {
     );
     // With and without `Retry-After` are two different faults: it is the fault's to say.
     if (fault.retryAfter !== undefined) headers.push(['Retry-After', fault.retryAfter]);
+    // Back to itself: who follows it, credentials and all, comes twice.
+    if (REDIRECTS.has(answer.status)) headers.push(['Location', `${request.origin}${request.path}`]);
     return { ...answer, headers: Object.fromEntries(headers) };
   }
 
