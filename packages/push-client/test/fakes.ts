@@ -48,8 +48,12 @@ export interface FakeScope extends WorkerScope {
   readonly badges: (number | undefined)[];
 }
 
-/** A service worker's scope with these windows, that waits a little before it shows, as a browser does. */
-export function fakeScope(windows: FakeWindow[] = []): FakeScope {
+/**
+ * A service worker's scope with these windows, that waits a little before it shows, as a browser does.
+ * @param desktop.desktopMs a tag that is shown again before so long leaves both on the screen
+ */
+export function fakeScope(windows: FakeWindow[] = [], { desktopMs = 0 } = {}): FakeScope {
+  const namedAt = new Map<string | undefined, number>();
   const screen: FakeNotification[] = [];
   const shown: FakeNotification[] = [];
   const opened: string[] = [];
@@ -60,7 +64,8 @@ export function fakeScope(windows: FakeWindow[] = []): FakeScope {
       const notification = { title, ...structuredClone(options) };
       shown.push(notification);
       const at = screen.findIndex(({ tag }) => tag !== undefined && tag === options.tag);
-      if (at >= 0) screen.splice(at, 1);
+      if (at >= 0 && performance.now() >= (namedAt.get(options.tag) ?? 0)) screen.splice(at, 1);
+      namedAt.set(options.tag, performance.now() + desktopMs);
       screen.push(notification);
     },
     async getNotifications({ tag }: GetNotificationOptions = {}) {

@@ -53,6 +53,27 @@ suite('showing a push', () => {
     assert.match(scope.screen[0]?.body ?? '', /^3 new messages\n/);
   });
 
+  test('puts messages that overtook each other in their order', async () => {
+    const merge = mergeByTag({
+      identify: ({ data }) => String(data.message_id),
+      position: ({ data }) => Number(data.message_id),
+    });
+    const scope = fakeScope();
+    const push = pushTo(scope, { merge });
+    for (const id of [2, 1, 5, 4, 3]) await push(message(id));
+    assert.equal(scope.screen[0]?.body, '5 new messages\nann: text 3\nann: text 4\nann: text 5');
+  });
+
+  test('leaves one notification on a desktop that is slow to say which one it shows', async () => {
+    const scope = fakeScope([], { desktopMs: 20 });
+    const push = pushTo(scope);
+    await Promise.all([push(message(1)), push(message(2)), push(message(3))]);
+    assert.deepEqual(
+      scope.screen.map(({ body }) => body),
+      ['3 new messages\nann: text 1\nann: text 2\nann: text 3'],
+    );
+  });
+
   test('counts a push that is delivered twice once', async () => {
     const scope = fakeScope();
     const push = pushTo(scope);

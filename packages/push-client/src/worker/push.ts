@@ -28,6 +28,12 @@ export interface NotificationData {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * Between two shows of one tag. A Chromium that shows a tag again before the desktop has answered for the first one leaves both
+ * on the screen: without a gap in 19 of 20 tries, with 2 ms in none; a busy desktop answers later.
+ */
+const TAG_GAP_MS = 100;
+
 const FALLBACK = { title: 'New notification', body: 'Open the app to see what it is about.' };
 
 /** A listener for `push`: `addEventListener('push', handlePush())`. */
@@ -49,10 +55,21 @@ export interface Notifier {
 export function notifier(options: PushOptions, scope: WorkerScope): Notifier {
   // Pushes that come together are shown one after the other: each must see what the one before it left to merge with.
   let last: Promise<unknown> = Promise.resolve();
+  let shownTag: string | undefined;
+  let shownAt = 0;
+  const showInTurn = async (content: NotificationContent): Promise<void> => {
+    const wait = shownAt + TAG_GAP_MS - performance.now();
+    if (content.tag !== undefined && content.tag === shownTag && wait > 0) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+    await show(content, options, scope);
+    shownTag = content.tag;
+    shownAt = performance.now();
+  };
   return {
     fallback: { ...(options.fallback ?? FALLBACK), data: {} },
     show(content) {
-      const shown = last.then(() => show(content, options, scope));
+      const shown = last.then(() => showInTurn(content));
       last = shown.catch(() => {});
       return shown;
     },
