@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { lockUserTopics } from '../../src/push/devices/topic-changes.ts';
-import { eachDatabase, type TestDatabase } from '../support/database.ts';
+import { eachDatabase, postgresDatabase, type TestDatabase, withoutPostgres } from '../support/database.ts';
 import { endpointOf, openPushBench, type PushBench, subscription } from '../support/push.ts';
 
 interface Listed {
@@ -110,35 +110,6 @@ eachDatabase('the device registry', (open) => {
       assert.ok(items.some((device) => device.id === id));
       for (const { topics } of items) assert.deepEqual(topics, ['late'], `round ${round}`);
     }
-  });
-
-  test('a registration waits for a change of its user’s topics that has begun, and has what it brought', async () => {
-    // PGlite has one connection: nothing can begin meanwhile.
-    if (database.db.kind !== 'postgres') return;
-    let registering: Promise<string> | undefined;
-    await database.db.transaction(async (tx) => {
-      await lockUserTopics(tx, 'patient');
-      let isDone = false;
-      registering = bench.register('patient', 'patient').finally(() => {
-        isDone = true;
-      });
-      const isWaiting = async () => {
-        const [row] = await tx.query<{ n: number }>(
-          `SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-        );
-        return (row?.n ?? 0) > 0;
-      };
-      while (!isDone && !(await isWaiting()));
-      assert.equal(isDone, false, 'it did not wait');
-      await tx.query(`INSERT INTO carillon_user_topics (user_id, topic) VALUES ('patient', 'late')`);
-    });
-    const id = await registering;
-    const { items } = await bench.call<{ items: { topics?: string[] }[] }>('device_list', {
-      filter: { ids: [id] },
-      include_topics: true,
-    });
-    assert.deepEqual(items[0]?.topics, ['late']);
   });
 
   test('many first registrations of one token at once are one device', async () => {
@@ -370,4 +341,38 @@ eachDatabase('the device registry', (open) => {
       { numRuns: 25 },
     );
   });
+});
+
+// PGlite has one connection: there nothing can begin meanwhile.
+test('a registration waits for a change of its user’s topics that has begun, and has what it brought', {
+  skip: withoutPostgres,
+}, async () => {
+  const database = await postgresDatabase();
+  const bench = await openPushBench(database.db, { workers: false });
+  let registering: Promise<string> | undefined;
+  await database.db.transaction(async (tx) => {
+    await lockUserTopics(tx, 'patient');
+    let isDone = false;
+    registering = bench.register('patient', 'patient').finally(() => {
+      isDone = true;
+    });
+    const isWaiting = async () => {
+      const [row] = await tx.query<{ n: number }>(
+        `SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      return (row?.n ?? 0) > 0;
+    };
+    while (!isDone && !(await isWaiting()));
+    assert.equal(isDone, false, 'it did not wait');
+    await tx.query(`INSERT INTO carillon_user_topics (user_id, topic) VALUES ('patient', 'late')`);
+  });
+  const id = await registering;
+  const { items } = await bench.call<{ items: { topics?: string[] }[] }>('device_list', {
+    filter: { ids: [id] },
+    include_topics: true,
+  });
+  assert.deepEqual(items[0]?.topics, ['late']);
+  await bench.close();
+  await database.drop();
 });
