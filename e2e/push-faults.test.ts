@@ -8,11 +8,8 @@ import { type Answer, type CountingSink, startCountingSink } from './support/cou
 import { type ClusterOptions, type PushCluster, startPushCluster } from './support/push-cluster.ts';
 import { missing } from './support/requires.ts';
 
-/**
- * What a worker may have sent without a note of it: notes are taken every 20 ms, and take their way to the queue, which is
- * longer on a busy machine.
- */
-const NOTE_LAG_MS = 500;
+/** What a worker may have sent without a note of it: notes are taken every 20 ms, and take their way to the queue. */
+const NOTE_LAG_MS = 300;
 /** Longer than any lease lasts: 1 s in the cluster. */
 const OUTAGE_MS = 3_000;
 
