@@ -185,7 +185,9 @@ function consumerDispatch(dispatcher: Dispatcher, logger: Logger) {
         method === 'broadcast'
           ? (result as { responses?: { error?: { code: number } }[] }).responses
           : undefined;
-      if (responses?.some((response) => response.error?.code === 100)) throw new ApiError('internal');
+      // Which channels have it is not known to whoever repeats: the whole broadcast is, with its idempotency key.
+      const failed = responses?.filter((response) => response.error?.code === 100).length ?? 0;
+      if (failed > 0) throw new ApiError('unavailable', `${failed} of ${responses?.length} channels failed`);
       return result;
     } catch (error) {
       throw toApiError(error, method, logger);

@@ -94,6 +94,8 @@ export interface ConsumerConfig {
   name: string;
   enabled: boolean;
   type: 'postgresql';
+  /** Attempts at a command that fails inside the server though nothing is away; then it is parked. 0: no end. */
+  max_attempts: number;
   postgresql: PostgresConsumerOptions;
 }
 

@@ -175,6 +175,7 @@ const consumer = section<ConsumerConfig>({
   name: text(),
   enabled: flag(),
   type: choice('postgresql', ['postgresql']),
+  max_attempts: integer(30),
   postgresql: section<PostgresConsumerOptions>({
     dsn: text(),
     outbox_table_name: text(),

@@ -1,8 +1,10 @@
 import type { PostgresConsumerOptions } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import type { Database, Queryable } from '../storage/database.ts';
-import { parseCommand } from './command.ts';
-import type { Consumer, ConsumerCounters, Dispatch } from './consumer.ts';
+import { backoff } from './backoff.ts';
+import type { CommandRunner } from './command-runner.ts';
+import type { Consumer, ConsumerCounters } from './consumer.ts';
+import type { DatabaseParkingLot } from './parking.ts';
 import { Wakeup } from './wakeup.ts';
 
 export interface OutboxDependencies {
@@ -11,9 +13,9 @@ export interface OutboxDependencies {
   readonly db: Database;
   /** Where to LISTEN; the same as `db` unless a notification DSN is given. */
   readonly notificationDb: Database;
-  readonly dispatch: Dispatch;
-  /** Whether consumers may call a method. */
-  readonly isAllowed: (method: string) => boolean;
+  readonly runner: CommandRunner;
+  /** In `db`, so that a row is parked in the transaction that takes it from the outbox. */
+  readonly parking: DatabaseParkingLot;
   readonly counters: ConsumerCounters;
   readonly logger: Logger;
 }
@@ -24,17 +26,23 @@ interface Row {
   payload: unknown;
 }
 
-const MAX_BACKOFF_MS = 5_000;
-const STRAY_CHECK_MS = 60_000;
+/** What one look at a partition came to; a `delay` in milliseconds when its first row left must be tried again. */
+interface Turn {
+  readonly read: number;
+  readonly settled: number;
+  readonly delay: number;
+}
+
+const COUNT_MS = 60_000;
 
 /**
  * Reads commands from an outbox table, one worker per partition (consumers, section 2).
  *
  * A worker is in one of three states. *Reading*: it takes the partition's lock, selects the oldest rows, runs them one
  * after another and deletes those that are settled; a full batch is followed by the next at once. *Waiting*: nothing is
- * left; a notification or the poll interval wakes it. *Backing off*: a command failed in a way that may pass (code
- * 100); the same row is tried again after a growing delay, and the partition's later rows wait behind it, since order
- * is the promise. A command that can never succeed is logged, counted and deleted.
+ * left; a notification or the poll interval wakes it. *Backing off*: a command failed in a way that may pass, or the
+ * database did; the same row is tried again after a growing delay, and the partition's later rows wait behind it, since
+ * order is the promise. A row that can never succeed is moved to the parked commands in the same transaction.
  *
  * On PostgreSQL the lock is an advisory one and lives as long as the transaction that also deletes, so several servers
  * can share an outbox. The embedded database has one connection and one process: there, waiting for a command inside a
@@ -47,7 +55,7 @@ export class PostgresOutboxConsumer implements Consumer {
   readonly #abort = new AbortController();
   #workers: Promise<void>[] = [];
   #unlisten: (() => Promise<void>) | undefined;
-  #strayCheck: NodeJS.Timeout | undefined;
+  #count: NodeJS.Timeout | undefined;
 
   constructor(deps: OutboxDependencies) {
     this.name = deps.name;
@@ -65,13 +73,13 @@ export class PostgresOutboxConsumer implements Consumer {
       );
     }
     this.#workers = this.#wakeups.map((wakeup, partition) => this.#work(partition, wakeup));
-    void this.#warnOfStrays();
-    this.#strayCheck = setInterval(() => void this.#warnOfStrays(), STRAY_CHECK_MS);
+    void this.#countRows();
+    this.#count = setInterval(() => void this.#countRows(), COUNT_MS);
   }
 
   async close(): Promise<void> {
     this.#abort.abort();
-    clearInterval(this.#strayCheck);
+    clearInterval(this.#count);
     for (const wakeup of this.#wakeups) wakeup.wake();
     await Promise.all(this.#workers);
     await this.#unlisten?.();
@@ -94,118 +102,102 @@ export class PostgresOutboxConsumer implements Consumer {
 
   async #work(partition: number, wakeup: Wakeup): Promise<void> {
     const { options, logger, counters } = this.#deps;
-    let retries = 0;
+    let attempt = 1;
     while (!this.#abort.signal.aborted) {
-      let taken = 0;
+      let turn: Turn;
       try {
-        taken = await this.#readBatch(partition);
-        retries = 0;
+        turn = await this.#readBatch(partition, attempt);
       } catch (error) {
-        retries += 1;
         counters.failed();
-        const delay = backoff(retries);
+        turn = { read: 0, settled: 0, delay: backoff(attempt) };
         logger.error(
-          { err: error, consumer: this.name, partition, retries, delay },
-          'outbox: will try again',
+          { err: error, consumer: this.name, partition, attempt, delay: turn.delay },
+          'outbox: could not be read, will try again',
         );
-        await wakeup.wait(delay, { ignoreWakes: true, signal: this.#abort.signal });
+      }
+      if (turn.delay > 0) {
+        attempt = turn.settled > 0 ? 2 : attempt + 1;
+        await wakeup.wait(turn.delay, { ignoreWakes: true, signal: this.#abort.signal });
         continue;
       }
-      if (taken < options.partition_select_limit) {
+      attempt = 1;
+      if (turn.read < options.partition_select_limit) {
         await wakeup.wait(options.partition_poll_interval, { signal: this.#abort.signal });
       }
     }
   }
 
-  /** Settles up to one batch of rows; gives back how many. Throws what stopped it, after keeping what was done. */
-  async #readBatch(partition: number): Promise<number> {
+  /** Settles up to one batch of rows; `attempt` is that of the first. */
+  async #readBatch(partition: number, attempt: number): Promise<Turn> {
     const { db, options } = this.#deps;
-    if (db.kind === 'pglite') return this.#settle(db, partition);
-    let failure: unknown;
-    const taken = await db.transaction(async (tx) => {
+    if (db.kind === 'pglite') return this.#settle(db, partition, attempt);
+    return db.transaction(async (tx) => {
       const key = `centrifugo_partition_lock_${this.name}${partition}`;
       if (options.use_try_lock) {
         const [row] = await tx.query<{ ok: boolean }>(
           'SELECT pg_try_advisory_xact_lock(hashtext($1)) AS ok',
           [key],
         );
-        if (!row?.ok) return 0;
+        if (!row?.ok) return { read: 0, settled: 0, delay: 0 };
       } else {
         await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [key]);
       }
-      // A throw would roll back the deletion of rows that are done: it is passed on after the commit.
-      return this.#settle(tx, partition).catch((error) => {
-        failure = error;
-        return 0;
-      });
+      return this.#settle(tx, partition, attempt);
     });
-    if (failure !== undefined) throw failure;
-    return taken;
   }
 
-  async #settle(on: Queryable, partition: number): Promise<number> {
-    const { options } = this.#deps;
+  async #settle(on: Queryable, partition: number, attempt: number): Promise<Turn> {
+    const { options, runner, parking, counters } = this.#deps;
     const table = options.outbox_table_name;
     const rows = await on.query<Row>(
       `SELECT id, method, payload FROM ${table} WHERE partition = $1 ORDER BY id LIMIT $2`,
       [partition, options.partition_select_limit],
     );
     const settled: number[] = [];
-    try {
-      for (const row of rows) {
-        if (this.#abort.signal.aborted) break;
-        await this.#run(row, partition);
-        settled.push(row.id);
+    let parked = 0;
+    let delay = 0;
+    for (const [index, { id, method, payload }] of rows.entries()) {
+      if (this.#abort.signal.aborted) break;
+      const command = { method, body: payload, partition, position: String(id) };
+      const verdict = await runner.run(command, index === 0 ? attempt : 1);
+      if (verdict.kind === 'retry') {
+        delay = verdict.delay;
+        break;
       }
-    } finally {
-      if (settled.length > 0) {
-        await on.query(`DELETE FROM ${table} WHERE id = ANY($1::bigint[])`, [settled]);
-        this.#deps.counters.processed(settled.length);
+      if (verdict.kind === 'parked') {
+        await parking.park(this.name, { ...command, reason: verdict.reason }, on);
+        parked += 1;
       }
+      settled.push(id);
     }
-    return rows.length;
+    if (settled.length > 0) {
+      await on.query(`DELETE FROM ${table} WHERE id = ANY($1::bigint[])`, [settled]);
+      counters.processed(settled.length);
+      counters.parked(parked);
+    }
+    return { read: rows.length, settled: settled.length, delay };
   }
 
-  /** Runs one row; throws only what may pass. */
-  async #run(row: Row, partition: number): Promise<void> {
-    const { dispatch, isAllowed, logger, counters } = this.#deps;
-    const where = { consumer: this.name, partition, id: row.id, method: row.method };
-    try {
-      const { method, request } = parseCommand(row.method, row.payload);
-      if (!isAllowed(method)) {
-        logger.info({ ...where, method }, 'outbox: no method for consumers, row skipped');
-        return;
-      }
-      await dispatch(method, request);
-    } catch (error) {
-      if ((error as { code?: number }).code === 100) throw error;
-      counters.failed();
-      logger.error({ ...where, reason: (error as Error).message }, 'outbox: row can never succeed, skipped');
-    }
-  }
-
-  async #warnOfStrays(): Promise<void> {
-    const { db, options, logger } = this.#deps;
+  /** Tells how many rows wait, and of rows that nobody reads. */
+  async #countRows(): Promise<void> {
+    const { db, options, logger, counters } = this.#deps;
     const count = options.num_partitions;
+    const waiting = new Map(this.#wakeups.map((_wakeup, partition) => [partition, 0]));
     try {
       const rows = await db.query<{ partition: number; rows: number }>(
-        `SELECT partition, count(*) AS rows FROM ${options.outbox_table_name}
-         WHERE partition < 0 OR partition >= $1 GROUP BY partition`,
-        [count],
+        `SELECT partition, count(*) AS rows FROM ${options.outbox_table_name} GROUP BY partition`,
       );
       for (const row of rows) {
+        waiting.set(row.partition, row.rows);
+        if (row.partition >= 0 && row.partition < count) continue;
         logger.warn(
           { consumer: this.name, ...row },
           `outbox: rows of a partition outside 0..${count - 1} are never read`,
         );
       }
+      for (const [partition, rows] of waiting) counters.lag('messages', String(partition), rows);
     } catch (error) {
-      logger.warn({ err: error, consumer: this.name }, 'outbox: could not look for stray partitions');
+      logger.warn({ err: error, consumer: this.name }, 'outbox: rows could not be counted');
     }
   }
-}
-
-/** `min(5 s, (10 ms + 0–9 ms) · 2^retries)`, retries counted from 1 (consumers, section 1.3). */
-function backoff(retries: number): number {
-  return Math.min(MAX_BACKOFF_MS, (10 + Math.floor(Math.random() * 10)) * 2 ** Math.min(retries, 10));
 }

@@ -1,8 +1,10 @@
-import type { Config } from '../config/config.ts';
+import type { Config, ConsumerConfig } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import type { Database } from '../storage/database.ts';
 import { openDatabase } from '../storage/open.ts';
-import type { ConsumerCounters, Dispatch } from './consumer.ts';
+import { CommandRunner } from './command-runner.ts';
+import type { Consumer, ConsumerCounters, Dispatch } from './consumer.ts';
+import { DatabaseParkingLot, NO_PARKING_LOT, type ParkingLot } from './parking.ts';
 import { PostgresOutboxConsumer } from './postgres-outbox.ts';
 
 export interface ConsumersOptions {
@@ -15,50 +17,100 @@ export interface ConsumersOptions {
   readonly logger: Logger;
 }
 
+/** What a consumer is built with. */
+export interface BuildContext {
+  readonly config: ConsumerConfig;
+  /** The server's own database. */
+  readonly ownDb: Database | undefined;
+  readonly runner: CommandRunner;
+  readonly counters: ConsumerCounters;
+  readonly logger: Logger;
+  /** A pool that is closed after the consumer. */
+  openPool(dsn: string, poolSize: number): Promise<Database>;
+  /** Parks in `db`. */
+  openParking(db: Database): Promise<DatabaseParkingLot>;
+  /** Parks in the server's own database; without one the log alone knows. */
+  openOwnParking(): Promise<ParkingLot>;
+}
+
+const BUILDERS: Readonly<
+  Record<ConsumerConfig['type'], (context: BuildContext) => Consumer | Promise<Consumer>>
+> = {
+  postgresql: buildPostgresOutbox,
+};
+
 /**
  * Starts every enabled consumer; gives back how to stop them all.
  * @throws when one cannot start (consumers, section 1)
  */
 export async function startConsumers(options: ConsumersOptions): Promise<() => Promise<void>> {
-  const closers: (() => Promise<void>)[] = [];
+  const { logger } = options;
+  const closers: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
+  const parkingLots = new Map<Database, Promise<DatabaseParkingLot>>();
+  const openParking = (db: Database) => {
+    let lot = parkingLots.get(db);
+    if (!lot) {
+      const opened = new DatabaseParkingLot(db, logger);
+      closers.push(() => opened.close());
+      lot = opened.open().then(() => opened);
+      parkingLots.set(db, lot);
+    }
+    return lot;
+  };
   try {
-    for (const { name, enabled, postgresql } of options.config.consumers) {
+    for (const config of options.config.consumers) {
+      const { name, enabled, type } = config;
       if (!enabled) {
-        options.logger.info({ consumer: name }, 'consumer is disabled');
+        logger.info({ consumer: name }, 'consumer is disabled');
         continue;
       }
-      const onError = (error: Error) =>
-        options.logger.error({ err: error, consumer: name }, 'consumer: connection lost');
-      const open = async (dsn: string, poolSize: number) => {
-        const db = await openDatabase({ dsn, poolSize, onError });
-        closers.push(() => db.close());
-        return db;
-      };
-      const db = postgresql.dsn ? await open(postgresql.dsn, postgresql.num_partitions + 1) : options.db;
-      if (!db) throw new Error(`consumer ${name} has no database`);
-      const notificationDb = postgresql.partition_notification_dsn
-        ? await open(postgresql.partition_notification_dsn, 2)
-        : db;
-      const consumer = new PostgresOutboxConsumer({
-        name,
-        options: postgresql,
-        db,
-        notificationDb,
-        dispatch: options.dispatch,
-        isAllowed: options.isAllowed,
-        counters: options.metrics.consumerCounters(name),
-        logger: options.logger,
+      const counters = options.metrics.consumerCounters(name);
+      const { dispatch, isAllowed, db: ownDb } = options;
+      const consumer = await BUILDERS[type]({
+        config,
+        ownDb,
+        counters,
+        logger,
+        runner: new CommandRunner({
+          name,
+          dispatch,
+          isAllowed,
+          maxAttempts: config.max_attempts,
+          counters,
+          logger,
+        }),
+        async openPool(dsn, poolSize) {
+          const onError = (error: Error) =>
+            logger.error({ err: error, consumer: name }, 'consumer: connection lost');
+          const db = await openDatabase({ dsn, poolSize, onError });
+          closers.push(() => db.close());
+          return db;
+        },
+        openParking,
+        openOwnParking: async () => (ownDb ? openParking(ownDb) : NO_PARKING_LOT),
       });
-      await consumer.start();
       closers.push(() => consumer.close());
-      options.logger.info({ consumer: name, partitions: postgresql.num_partitions }, 'consumer started');
+      await consumer.start();
+      logger.info({ consumer: name, type }, 'consumer started');
     }
     return close;
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function buildPostgresOutbox(context: BuildContext): Promise<Consumer> {
+  const { config, ownDb, runner, counters, logger } = context;
+  const { name, postgresql: options } = config;
+  const db = options.dsn ? await context.openPool(options.dsn, options.num_partitions + 1) : ownDb;
+  if (!db) throw new Error(`consumer ${name} has no database`);
+  const notificationDb = options.partition_notification_dsn
+    ? await context.openPool(options.partition_notification_dsn, 2)
+    : db;
+  const parking = await context.openParking(db);
+  return new PostgresOutboxConsumer({ name, options, db, notificationDb, runner, parking, counters, logger });
 }

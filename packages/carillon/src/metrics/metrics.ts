@@ -9,6 +9,14 @@ export interface RealtimeStats {
   readonly subscriptions: number;
 }
 
+/** What consumers count (consumers, section 1.4); `lag` is what a source holds and is not settled. */
+export interface ConsumerMetrics {
+  processed(count: number): void;
+  failed(): void;
+  parked(count: number): void;
+  lag(unit: 'messages' | 'bytes', partition: string, value: number): void;
+}
+
 export interface Metrics {
   observeCommand(method: string, seconds: number, errorCode: number | undefined): void;
   countOutcome(
@@ -24,7 +32,7 @@ export interface Metrics {
   countDropped(lane: string, recipientType: string, reason: string, count: number): void;
   countReport(provider: string, status: string): void;
   observeJob(lane: string, recipientType: string, seconds: number): void;
-  consumerCounters(name: string): { processed(count: number): void; failed(): void };
+  consumerCounters(name: string): ConsumerMetrics;
   observeRealtime(stats: () => RealtimeStats): void;
   observePush(observations: PushObservations): void;
   /** Prometheus' text format. */
@@ -113,6 +121,26 @@ export function createMetrics(): Metrics {
     labelNames: ['consumer_name'],
     registers,
   });
+  const parked = new Counter({
+    name: 'carillon_consumers_parked_total',
+    help: 'Commands that can never succeed and were put aside, with the reason, in carillon_parked_commands',
+    labelNames: ['consumer_name'],
+    registers,
+  });
+  const lag = {
+    messages: new Gauge({
+      name: 'carillon_consumers_lag_messages',
+      help: 'Commands that a source holds and that are not settled',
+      labelNames: ['consumer_name', 'partition'],
+      registers,
+    }),
+    bytes: new Gauge({
+      name: 'carillon_consumers_lag_bytes',
+      help: 'How far the confirmed position is behind the end of the database log, in bytes',
+      labelNames: ['consumer_name', 'partition'],
+      registers,
+    }),
+  };
   return {
     observeCommand(method, seconds, errorCode) {
       commands.observe({ protocol: 'http', method }, seconds);
@@ -145,7 +173,13 @@ export function createMetrics(): Metrics {
       const labels = { consumer_name: name };
       processed.inc(labels, 0);
       failed.inc(labels, 0);
-      return { processed: (count) => processed.inc(labels, count), failed: () => failed.inc(labels) };
+      parked.inc(labels, 0);
+      return {
+        processed: (count) => processed.inc(labels, count),
+        failed: () => failed.inc(labels),
+        parked: (count) => parked.inc(labels, count),
+        lag: (unit, partition, value) => lag[unit].set({ ...labels, partition }, value),
+      };
     },
     observeRealtime(stats) {
       for (const key of ['clients', 'users', 'channels', 'subscriptions'] as const) {
