@@ -1,5 +1,6 @@
 import type { ChannelOptions, NamespaceOptions } from '../config/config.ts';
 import type { HistoryOptions } from './broker.ts';
+import { type Payload, RawBytes } from './payload.ts';
 
 /** A channel's name taken apart (client-protocol, section 8). */
 export interface Channel {
@@ -60,11 +61,14 @@ export class Channels {
   }
 
   /** Why data do not fit the namespace's `publication_data_format`; undefined when they do. */
-  dataProblem({ options }: Channel, data: string | undefined): string | undefined {
+  dataProblem({ options }: Channel, data: Payload | undefined): string | undefined {
     const format = options.publication_data_format || this.#config.publication_data_format;
     if (format === 'binary') return undefined;
-    if (data === undefined || data === '') return 'is required';
-    if (format === 'json_object' && !data.startsWith('{')) return 'must be a JSON object in this namespace';
+    if (data === undefined || (data instanceof RawBytes && data.bytes.length === 0)) return 'is required';
+    if (format === '') return undefined;
+    if (data instanceof RawBytes) return 'must be JSON in this namespace';
+    if (format === 'json_object' && !data.text.trimStart().startsWith('{'))
+      return 'must be a JSON object in this namespace';
     return undefined;
   }
 }

@@ -3,9 +3,9 @@ import { type Broker, EpochMismatchError } from './broker.ts';
 import { type Channel, type Channels, hasHistory } from './channels.ts';
 import { clientError, disconnect } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
-import { flagOf, type RequestName, textOf, wholeOf } from './commands.ts';
+import { flagOf, payloadIn, type RequestName, textOf, wholeOf } from './commands.ts';
 import { type Connector, timeToLive } from './connector.ts';
-import { RawJson } from './json.ts';
+import { RawJson } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { Presence } from './presence.ts';
 import { publicationBody, type StreamPosition } from './publication.ts';
@@ -79,8 +79,8 @@ export class ClientCommands implements CommandHandler {
     const channel = this.#channel(textOf(request, 'channel'));
     if (!this.#options.channels.isValidName(channel)) throw clientError('badRequest');
     if (!this.#may(session, channel, 'publish')) throw clientError('permissionDenied');
-    const data = request.data === undefined ? undefined : RawJson.of(request.data);
-    if (this.#options.channels.dataProblem(channel, data?.text)) throw clientError('badRequest');
+    const data = payloadIn(request, 'data');
+    if (this.#options.channels.dataProblem(channel, data)) throw clientError('badRequest');
     const subscription = session.subscriptions.get(channel.name);
     await this.#options.publisher.publish(channel, {
       data: data ?? new RawJson('null'),

@@ -1,4 +1,5 @@
 import { disconnect } from './codes.ts';
+import { type Payload, payloadOfBytes, RawJson } from './payload.ts';
 
 /** Requests of the client protocol, in the order in which they are looked for (client-protocol, section 3). */
 export const REQUESTS = [
@@ -24,32 +25,13 @@ export interface Command {
   readonly request: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Splits a JSON frame into commands.
- * @throws Disconnect 3501 for an empty frame or one that is not JSON objects separated by newlines
- */
-export function parseFrame(frame: string): Command[] {
-  const lines = frame.split('\n').filter((line) => line.trim() !== '');
-  if (lines.length === 0) throw disconnect('badRequest');
-  return lines.map(parseCommand);
-}
-
-function parseCommand(line: string): Command {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw disconnect('badRequest');
-  }
-  if (!isRecord(value)) throw disconnect('badRequest');
-  const { id = 0 } = value;
-  if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > 0xffff_ffff)
-    throw disconnect('badRequest');
+/** Which of the known requests a decoded command makes: the first, when there are several. */
+export function requestOf(value: Readonly<Record<string, unknown>>): Pick<Command, 'name' | 'request'> {
   const name = REQUESTS.find((candidate) => isRecord(value[candidate]));
-  return { id: id as number, name, request: name ? (value[name] as Record<string, unknown>) : {} };
+  return { name, request: name ? (value[name] as Record<string, unknown>) : {} };
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -71,4 +53,11 @@ export function flagOf(request: Command['request'], key: string): boolean {
   const value = request[key] ?? false;
   if (typeof value !== 'boolean') throw disconnect('badRequest');
   return value;
+}
+
+/** A member that is the application's own: any JSON, or bytes from Protobuf. Undefined when it is not there. */
+export function payloadIn(request: Command['request'], key: string): Payload | undefined {
+  const value = request[key];
+  if (value === undefined) return undefined;
+  return value instanceof Uint8Array ? payloadOfBytes(value) : RawJson.of(value);
 }

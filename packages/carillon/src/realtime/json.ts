@@ -1,19 +1,13 @@
-/** JSON text that is embedded as it stands: the data of a publication is never parsed again for each receiver. */
-export class RawJson {
-  readonly text: string;
+import { disconnect } from './codes.ts';
+import { RawBytes, RawJson } from './payload.ts';
 
-  constructor(text: string) {
-    this.text = text;
-  }
-
-  static of(value: unknown): RawJson {
-    return new RawJson(JSON.stringify(value));
-  }
-}
-
-/** As `JSON.stringify`, with `RawJson` embedded. Undefined members are left out. */
+/**
+ * As `JSON.stringify`, with payloads embedded. Undefined members are left out. The text is a single line.
+ * @throws Disconnect 3506 for a payload that is no JSON
+ */
 export function encodeJson(value: unknown): string {
-  if (value instanceof RawJson) return value.text;
+  if (value instanceof RawJson) return oneLine(value.text);
+  if (value instanceof RawBytes) throw disconnect('inappropriateProtocol');
   if (Array.isArray(value)) return `[${value.map(encodeJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   let text = '';
@@ -21,4 +15,22 @@ export function encodeJson(value: unknown): string {
     if (member !== undefined) text += `${text && ','}${JSON.stringify(key)}:${encodeJson(member)}`;
   }
   return `{${text}}`;
+}
+
+/** Line ends part messages; within valid JSON they are mere space. */
+function oneLine(text: string): string {
+  return text.includes('\n') || text.includes('\r') ? text.replaceAll(/[\r\n]/g, '') : text;
+}
+
+/** The same value without payloads: JSON is parsed, and bytes stand as base64 under `b64` and their name. */
+export function toPlain(value: unknown): unknown {
+  if (value instanceof RawJson) return JSON.parse(value.text);
+  if (Array.isArray(value)) return value.map(toPlain);
+  if (typeof value !== 'object' || value === null) return value;
+  const result: Record<string, unknown> = {};
+  for (const [key, member] of Object.entries(value)) {
+    if (member instanceof RawBytes) result[`b64${key}`] = member.bytes.toString('base64');
+    else if (member !== undefined) result[key] = toPlain(member);
+  }
+  return result;
 }

@@ -1,16 +1,16 @@
-import type { RawJson } from './json.ts';
+import type { Payload } from './payload.ts';
 
 /** Who a connection is, as others see it. */
 export interface ClientInfo {
   readonly user: string;
   readonly client: string;
-  readonly conn_info?: RawJson | undefined;
-  readonly chan_info?: RawJson | undefined;
+  readonly conn_info?: Payload | undefined;
+  readonly chan_info?: Payload | undefined;
 }
 
 /** One message of a channel. `offset` is 0 when the channel keeps no history. */
 export interface Publication {
-  readonly data: RawJson;
+  readonly data: Payload;
   readonly offset: number;
   readonly info?: ClientInfo | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;

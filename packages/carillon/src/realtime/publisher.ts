@@ -1,11 +1,11 @@
 import type { Broker, PublishOptions } from './broker.ts';
 import type { Channel, Channels } from './channels.ts';
+import { SharedMessage } from './codec/codec.ts';
 import { disconnect, UNSUBSCRIBE } from './codes.ts';
 import type { Hub } from './hub.ts';
-import { encodeJson } from './json.ts';
 import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 import type { Subscriber } from './subscriber.ts';
-import { encodePublicationPush, type Subscription } from './subscription.ts';
+import { publicationPush, type Subscription } from './subscription.ts';
 
 export interface PublishRequest extends Partial<Omit<PublishOptions, 'history'>> {
   readonly skipHistory?: boolean;
@@ -50,22 +50,18 @@ export class Publisher {
   announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): void {
     const subscribers = this.#hub.subscribers(channel);
     if (!subscribers) return;
-    const encoded = encodeJson({ push: { channel, [kind]: { info } } });
+    const push = new SharedMessage({ push: { channel, [kind]: { info } } });
     for (const subscription of subscribers) {
-      if (subscription.joinLeave && subscription.isLive) subscription.session.sendEncoded(encoded);
+      if (subscription.joinLeave && subscription.isLive) subscription.session.sendShared(push);
     }
   }
 
   #deliver(channel: string, publication: Publication, epoch: string): void {
     const subscribers = this.#hub.subscribers(channel);
     if (!subscribers) return;
-    let text: string | undefined;
-    const encoded = () => {
-      text ??= encodePublicationPush(channel, publication, epoch);
-      return text;
-    };
+    const push = publicationPush(channel, publication, epoch);
     for (const subscription of subscribers) {
-      if (!subscription.deliver(publication, epoch, encoded)) this.insufficientState(subscription);
+      if (!subscription.deliver(publication, epoch, push)) this.insufficientState(subscription);
     }
   }
 

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../logger.ts';
+import type { Codec, Encoded, SharedMessage } from './codec/codec.ts';
 import { ClientError, type Disconnect, Disconnect as DisconnectError, disconnect } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
-import { type Command, parseFrame } from './commands.ts';
-import { encodeJson, type RawJson } from './json.ts';
+import type { Command } from './commands.ts';
+import type { Payload } from './payload.ts';
 import type { Subscription } from './subscription.ts';
 import type { Transport } from './transport.ts';
 
@@ -32,7 +33,7 @@ export class Session {
   readonly subscriptions = new Map<string, Subscription>();
   state: 'fresh' | 'connected' | 'refused' | 'closed' = 'fresh';
   user = '';
-  info: RawJson | undefined;
+  info: Payload | undefined;
   /** Unix seconds; 0 for never. */
   expireAt = 0;
   /** Milliseconds of the clock; what the server's tick looks at. */
@@ -42,7 +43,7 @@ export class Session {
   readonly #options: SessionOptions;
   #waiting: Command[] = [];
   #running = false;
-  #outgoing: string[] = [];
+  #outgoing: Encoded[] = [];
   #outgoingSize = 0;
 
   constructor(options: SessionOptions) {
@@ -50,10 +51,10 @@ export class Session {
   }
 
   /** Takes a frame from the client. */
-  receive(frame: string): void {
+  receive(frame: Buffer): void {
     if (this.state === 'closed') return;
     try {
-      const commands = parseFrame(frame);
+      const commands = this.#options.transport.codec.decode(frame);
       if (this.#waiting.length + commands.length > MAX_WAITING_COMMANDS) throw disconnect('tooManyRequests');
       this.#waiting.push(...commands);
     } catch (error) {
@@ -63,14 +64,27 @@ export class Session {
     if (!this.#running) void this.#run();
   }
 
-  /** Sends an object that stands for one message. */
+  /** Sends an object that stands for one message. One that the codec cannot carry closes with 3506. */
   send(message: object): void {
-    this.sendEncoded(encodeJson(message));
+    this.#sendEncoded((codec) => codec.encode(message));
   }
 
-  /** Sends one message that is text already; messages of one turn of the event loop leave together. */
-  sendEncoded(message: string): void {
+  /** Sends a message that others get as well. */
+  sendShared(message: SharedMessage): void {
+    this.#sendEncoded((codec) => message.encoded(codec));
+  }
+
+  /** Messages of one turn of the event loop leave together. */
+  #sendEncoded(encode: (codec: Codec) => Encoded): void {
     if (this.state === 'closed') return;
+    let message: Encoded;
+    try {
+      message = encode(this.#options.transport.codec);
+    } catch (error) {
+      if (!(error instanceof DisconnectError)) throw error;
+      this.disconnect(error);
+      return;
+    }
     this.#outgoing.push(message);
     this.#outgoingSize += message.length;
     const { transport, queueMaxSize } = this.#options;

@@ -5,7 +5,7 @@ import { clientError, disconnect } from './codes.ts';
 import { flagOf, textOf, wholeOf } from './commands.ts';
 import { timeToLive } from './connector.ts';
 import type { Hub } from './hub.ts';
-import type { RawJson } from './json.ts';
+import type { Payload } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { Presence } from './presence.ts';
 import { publicationBody, type StreamPosition } from './publication.ts';
@@ -205,7 +205,7 @@ export class Subscriber {
   #result(
     subscription: Subscription,
     state: Recovery,
-    asked: { since: StreamPosition; wanted: boolean; data: RawJson | undefined },
+    asked: { since: StreamPosition; wanted: boolean; data: Payload | undefined },
   ): object {
     const { top, recovered } = state;
     const { publications } = state;

@@ -1,6 +1,6 @@
 import type { Channel } from './channels.ts';
-import type { RawJson } from './json.ts';
-import { encodeJson } from './json.ts';
+import { SharedMessage } from './codec/codec.ts';
+import type { Payload } from './payload.ts';
 import { type ClientInfo, type Publication, publicationBody, type StreamPosition } from './publication.ts';
 import type { Session } from './session.ts';
 
@@ -8,7 +8,7 @@ export interface SubscriptionOptions {
   readonly session: Session;
   readonly channel: Channel;
   readonly serverSide: boolean;
-  readonly info: RawJson | undefined;
+  readonly info: Payload | undefined;
   /** Unix seconds; 0 for never. */
   readonly expireAt: number;
   readonly recoverable: boolean;
@@ -27,7 +27,7 @@ export class Subscription {
   readonly session: Session;
   readonly channel: Channel;
   readonly serverSide: boolean;
-  readonly info: RawJson | undefined;
+  readonly info: Payload | undefined;
   readonly recoverable: boolean;
   readonly positioned: boolean;
   readonly joinLeave: boolean;
@@ -57,10 +57,10 @@ export class Subscription {
   }
 
   /**
-   * Hands over a publication. `encoded` is the push, made once for all receivers.
+   * Hands over a publication. `push` is what carries it to all receivers.
    * @returns false when it cannot follow what was sent before: the state is insufficient
    */
-  deliver(publication: Publication, epoch: string, encoded: () => string): boolean {
+  deliver(publication: Publication, epoch: string, push: SharedMessage): boolean {
     if (this.#held) {
       this.#held.push({ publication, epoch });
       return true;
@@ -72,7 +72,7 @@ export class Subscription {
       this.position = { offset: publication.offset, epoch };
     }
     this.lastDeliveryAt = Date.now();
-    this.session.sendEncoded(encoded());
+    this.session.sendShared(push);
     return true;
   }
 
@@ -86,12 +86,11 @@ export class Subscription {
     const held = this.#held ?? [];
     this.#held = undefined;
     return held.every(({ publication, epoch }) =>
-      this.deliver(publication, epoch, () => encodePublicationPush(this.channel.name, publication, epoch)),
+      this.deliver(publication, epoch, publicationPush(this.channel.name, publication, epoch)),
     );
   }
 }
 
-/** The push of a publication, as text. */
-export function encodePublicationPush(channel: string, publication: Publication, epoch: string): string {
-  return encodeJson({ push: { channel, pub: publicationBody(publication, epoch) } });
+export function publicationPush(channel: string, publication: Publication, epoch: string): SharedMessage {
+  return new SharedMessage({ push: { channel, pub: publicationBody(publication, epoch) } });
 }

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { TokenOptions } from '../config/config.ts';
-import { RawJson } from './json.ts';
+import { type Payload, payloadOfBytes, RawJson } from './payload.ts';
 
 const MAX_TTL_S = 365 * 24 * 3600;
 const HASHES: Record<string, string> = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' };
@@ -10,12 +10,12 @@ export interface Claims {
   readonly user: string;
   /** When the connection or subscription expires; 0 for never. */
   readonly expireAt: number;
-  readonly info: RawJson | undefined;
-  readonly data: RawJson | undefined;
+  readonly info: Payload | undefined;
+  readonly data: Payload | undefined;
   readonly channel: string;
   readonly client: string;
   /** Server-side subscriptions: channel → its options. */
-  readonly subs: ReadonlyMap<string, { info?: RawJson | undefined; data?: RawJson | undefined }>;
+  readonly subs: ReadonlyMap<string, { info?: Payload | undefined; data?: Payload | undefined }>;
 }
 
 export type TokenVerdict =
@@ -92,15 +92,9 @@ function parsePart(part: string): Record<string, unknown> | undefined {
 }
 
 /** `info` as JSON, or `b64info` decoded. */
-function rawOf(claims: Record<string, unknown>, name: 'info' | 'data'): RawJson | undefined {
+function rawOf(claims: Record<string, unknown>, name: 'info' | 'data'): Payload | undefined {
   const encoded = claims[`b64${name}`];
-  if (typeof encoded === 'string' && encoded !== '') {
-    try {
-      return RawJson.of(JSON.parse(Buffer.from(encoded, 'base64').toString()));
-    } catch {
-      return undefined;
-    }
-  }
+  if (typeof encoded === 'string' && encoded !== '') return payloadOfBytes(Buffer.from(encoded, 'base64'));
   return claims[name] === undefined ? undefined : RawJson.of(claims[name]);
 }
 

@@ -3,6 +3,9 @@ import type { Duplex } from 'node:stream';
 import picomatch from 'picomatch';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Config } from '../config/config.ts';
+import type { Codec } from './codec/codec.ts';
+import { jsonCodec } from './codec/json.ts';
+import { protobufCodec } from './codec/protobuf.ts';
 import type { Session } from './session.ts';
 import type { Transport } from './transport.ts';
 
@@ -13,7 +16,10 @@ export interface WebSocketOptions {
   readonly connections: () => number;
 }
 
-/** The WebSocket transport, JSON in text frames (client-protocol, sections 1 and 2). */
+const PROTOBUF = 'centrifuge-protobuf';
+const SUBPROTOCOLS = [PROTOBUF, 'centrifuge-json'];
+
+/** The WebSocket transport: JSON in text frames, Protobuf in binary ones (client-protocol, sections 1 and 2). */
 export class WebSocketTransport {
   readonly #options: WebSocketOptions;
   readonly #server: WebSocketServer;
@@ -27,6 +33,7 @@ export class WebSocketTransport {
       maxPayload: websocket.message_size_limit,
       perMessageDeflate: websocket.compression,
       clientTracking: false,
+      handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
     });
     this.#allowsOrigin = originMatcher(client.allowed_origins);
   }
@@ -41,24 +48,35 @@ export class WebSocketTransport {
     } else if (client.connection_limit > 0 && this.#options.connections() >= client.connection_limit) {
       refuse(socket, '503 Service Unavailable');
     } else {
-      this.#server.handleUpgrade(request, socket, head, (connection) => this.#accept(connection));
+      this.#server.handleUpgrade(request, socket, head, (connection) =>
+        this.#accept(connection, codecOf(request, connection.protocol)),
+      );
     }
     return true;
   }
 
-  #accept(connection: WebSocket): void {
+  #accept(connection: WebSocket, codec: Codec): void {
     const session = this.#options.open({
       name: 'websocket',
-      write: (messages) => connection.send(messages.join('\n')),
+      codec,
+      write: (messages) => connection.send(codec.frame(messages)),
       buffered: () => connection.bufferedAmount,
       close: (code, reason) =>
         closeSoon(connection, code, reason, this.#options.config.websocket.write_timeout),
     });
-    connection.on('message', (data) => session.receive(data.toString()));
+    connection.on('message', (data) => session.receive(data as Buffer));
     connection.on('close', () => session.onTransportClosed());
     // ws has closed with the right code by then (1009 for a frame over the limit, 1007 for wrong UTF-8).
     connection.on('error', () => session.onTransportClosed());
   }
+}
+
+/** Protobuf by subprotocol, or by query for clients that cannot offer one; JSON otherwise. */
+function codecOf(request: IncomingMessage, subprotocol: string): Codec {
+  const query = new URLSearchParams((request.url ?? '').split('?')[1]);
+  const isProtobuf =
+    subprotocol === PROTOBUF || query.get('format') === 'protobuf' || query.get('cf_protocol') === 'protobuf';
+  return isProtobuf ? protobufCodec : jsonCodec;
 }
 
 /** Sends the close frame, and cuts the line when the peer does not answer it. */

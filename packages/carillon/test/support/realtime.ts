@@ -86,7 +86,7 @@ export async function startRealtime({
     async publish(name, data) {
       const channel = realtime.channels.find(name);
       if (!channel) throw new Error(`no channel ${name}`);
-      const { RawJson } = await import('../../src/realtime/json.ts');
+      const { RawJson } = await import('../../src/realtime/payload.ts');
       await realtime.publisher.publish(channel, { data: RawJson.of(data) });
     },
     async close() {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { ApiError, badRequest } from '../../errors.ts';
 import { Disconnect, disconnect, UNSUBSCRIBE } from '../../realtime/codes.ts';
-import { RawJson } from '../../realtime/json.ts';
+import { RawJson } from '../../realtime/payload.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import type { Session } from '../../realtime/session.ts';
 import { defineMethod, type Method } from '../method.ts';

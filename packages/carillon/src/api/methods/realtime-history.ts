@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import { ApiError, badRequest } from '../../errors.ts';
 import { EpochMismatchError } from '../../realtime/broker.ts';
 import { type Channel, hasHistory } from '../../realtime/channels.ts';
-import { encodeJson } from '../../realtime/json.ts';
+import { toPlain } from '../../realtime/json.ts';
 import { publicationBody } from '../../realtime/publication.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
@@ -39,7 +39,7 @@ export function historyMethods(realtime: Realtime): Method[] {
           );
           const publications = found.publications.map((publication) =>
             // The reply is plain JSON, so embedded data are parsed here, once per call.
-            JSON.parse(encodeJson(publicationBody(publication))),
+            toPlain(publicationBody(publication)),
           );
           return { publications, epoch: found.epoch, offset: found.offset };
         } catch (error) {
@@ -63,7 +63,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       request: ChannelRequest,
       async handle(request) {
         const { name } = withPresence(findChannel(realtime, request.channel));
-        return { presence: JSON.parse(encodeJson(presence.of(name))) };
+        return { presence: toPlain(presence.of(name)) as object };
       },
     }),
     defineMethod({

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { ApiError, badRequest } from '../../errors.ts';
 import type { Channel } from '../../realtime/channels.ts';
-import { RawJson } from '../../realtime/json.ts';
+import { type Payload, payloadOfBytes, RawJson } from '../../realtime/payload.ts';
 import type { StreamPosition } from '../../realtime/publication.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
@@ -76,7 +76,7 @@ async function broadcastTo(
   realtime: Realtime,
   name: string,
   request: Common,
-  data: RawJson | undefined,
+  data: Payload | undefined,
 ): Promise<object> {
   try {
     return { result: showPosition(await publishTo(realtime, findChannel(realtime, name), request, data)) };
@@ -90,9 +90,9 @@ async function publishTo(
   realtime: Realtime,
   channel: Channel,
   request: Common,
-  data: RawJson | undefined,
+  data: Payload | undefined,
 ): Promise<StreamPosition | undefined> {
-  const problem = realtime.channels.dataProblem(channel, data?.text);
+  const problem = realtime.channels.dataProblem(channel, data);
   if (problem) throw badRequest('data', problem);
   if (request.version !== undefined && request.version < 0)
     throw badRequest('version', `must be 0 or more, got ${request.version}`);
@@ -108,21 +108,13 @@ async function publishTo(
   );
 }
 
-/** `b64data` wins over `data`; without Protobuf connections it must hold JSON. */
-function dataOf({ data, b64data }: Common): RawJson | undefined {
+/** `b64data` wins over `data`. */
+function dataOf({ data, b64data }: Common): Payload | undefined {
   if (!b64data) return data === undefined ? undefined : RawJson.of(data);
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(b64data) || b64data.length % 4 !== 0) {
     throw badRequest('b64data', 'must be standard padded base64');
   }
-  const text = Buffer.from(b64data, 'base64').toString();
-  try {
-    return RawJson.of(JSON.parse(text));
-  } catch {
-    throw badRequest(
-      'b64data',
-      'must hold JSON: clients with binary payloads are not supported in this version',
-    );
-  }
+  return payloadOfBytes(Buffer.from(b64data, 'base64'));
 }
 
 function showPosition(position: StreamPosition | undefined): object {
