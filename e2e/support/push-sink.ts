@@ -16,13 +16,15 @@ export interface SunkPush {
   readonly headers: IncomingHttpHeaders;
   /** When it was answered, by `performance.now()`. */
   readonly at: number;
-  readonly payload: { notification: { body: string; data: { text: string } } };
+  readonly payload: { notification: { body: string; data: { text: string; message_id: number } } };
 }
 
 export interface PushSink {
   readonly origin: string;
   /** A new subscription under this name, as a browser would give it to its page. */
   subscription(name: string): string;
+  /** All pushes so far, in the order of their arrival. */
+  readonly pushes: readonly SunkPush[];
   /** The next push that arrives from now on. */
   next(): Promise<SunkPush>;
   close(): void;
@@ -31,6 +33,7 @@ export interface PushSink {
 /** A push service that takes everything at once, and browsers that can read it. */
 export async function startPushSink(): Promise<PushSink> {
   const browsers = new Map<string, { name: string; key: ReturnType<typeof createECDH>; auth: Buffer }>();
+  const pushes: SunkPush[] = [];
   let waiting: ((push: SunkPush) => void) | undefined;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -46,7 +49,9 @@ export async function startPushSink(): Promise<PushSink> {
         privateKey: key,
         authSecret: auth.toString('base64url'),
       });
-      waiting?.({ name, at, headers: request.headers, payload: JSON.parse(text.toString()) });
+      const push = { name, at, headers: request.headers, payload: JSON.parse(text.toString()) };
+      pushes.push(push);
+      waiting?.(push);
       waiting = undefined;
     });
   });
@@ -55,6 +60,7 @@ export async function startPushSink(): Promise<PushSink> {
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     origin,
+    pushes,
     subscription(name) {
       const key = createECDH('prime256v1');
       const p256dh = key.generateKeys('base64url');

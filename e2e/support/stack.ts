@@ -18,25 +18,35 @@ import {
 
 const READY_MS = 30_000;
 
-/** GrandChat and Carillon as two processes on a PostgreSQL database of their own. */
+/** GrandChat and Carillon as two processes on PostgreSQL. */
 export interface Stack {
   /** Where people reach GrandChat. */
   readonly origin: string;
   /** As a power cut would: no goodbye, nothing finished. */
   killCarillon(): Promise<void>;
   startCarillon(): Promise<void>;
+  killGrandChat(): Promise<void>;
+  startGrandChat(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** @param emulator the push service that Carillon may send to */
-export async function startStack({ emulator }: { emulator: PushEmulator }): Promise<Stack> {
+export interface StackOptions {
+  /** The push service that Carillon may send to. */
+  readonly emulator?: PushEmulator;
+  /** A database that is there; else one of the stack's own in the tests' PostgreSQL. */
+  readonly dsn?: string;
+  /** Further environment of both. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export async function startStack({ emulator, dsn, env: more }: StackOptions): Promise<Stack> {
   await buildWeb();
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();
   };
   try {
-    const database = await createPostgresDatabase();
+    const database = dsn ? { dsn, drop: async () => {} } : await createPostgresDatabase();
     closers.push(database.drop);
     const dataDir = await mkdtemp(join(tmpdir(), 'stack-'));
     closers.push(() => rm(dataDir, { recursive: true, force: true }));
@@ -47,26 +57,29 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
       CARILLON_DATA_DIR: dataDir,
       CARILLON_PORT: carillonPort,
       GRANDCHAT_PORT: grandchatPort,
-      // Firefox's endpoints are at the emulator itself, Chromium's at hosts of Google's.
-      CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: emulator.url,
-      CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_EMULATOR_ADDRESS: new URL(emulator.httpsUrl).host,
-      NODE_EXTRA_CA_CERTS: await emulator.caFile(),
+      ...(emulator && (await emulatorEnvironment(emulator))),
       CARILLON_LOG_LEVEL: 'error',
+      ...more,
     };
     const settings = settingsFromEnvironment(env, { webRoot: WEB_ROOT });
     await loadSecrets(dataDir);
 
-    const grandchat = spawn(process.execPath, [GRANDCHAT_MAIN], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      env: {
-        ...env,
-        CARILLON_URL: settings.carillonUrl,
-        GRANDCHAT_ORIGIN: settings.origin,
-        GRANDCHAT_WEB_ROOT: settings.webRoot,
-      },
-    });
-    closers.push(() => end(grandchat, 'SIGTERM'));
-    await Promise.race([once(grandchat, 'message'), died(grandchat, 'GrandChat')]);
+    let grandchat: ChildProcess | undefined;
+    closers.push(async () => grandchat && end(grandchat, 'SIGTERM'));
+    const startGrandChat = async () => {
+      const child = spawn(process.execPath, [GRANDCHAT_MAIN], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+        env: {
+          ...env,
+          CARILLON_URL: settings.carillonUrl,
+          GRANDCHAT_ORIGIN: settings.origin,
+          GRANDCHAT_WEB_ROOT: settings.webRoot,
+        },
+      });
+      grandchat = child;
+      await Promise.race([once(child, 'message'), died(child, 'GrandChat')]);
+    };
+    await startGrandChat();
 
     let carillon: ChildProcess | undefined;
     closers.push(async () => carillon && end(carillon, 'SIGTERM'));
@@ -83,12 +96,23 @@ export async function startStack({ emulator }: { emulator: PushEmulator }): Prom
       origin: settings.origin,
       startCarillon,
       killCarillon: () => end(carillon!, 'SIGKILL'),
+      startGrandChat,
+      killGrandChat: () => end(grandchat!, 'SIGKILL'),
       close,
     };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+async function emulatorEnvironment(emulator: PushEmulator): Promise<NodeJS.ProcessEnv> {
+  return {
+    // Firefox's endpoints are at the emulator itself, Chromium's at hosts of Google's.
+    CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: emulator.url,
+    CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_EMULATOR_ADDRESS: new URL(emulator.httpsUrl).host,
+    NODE_EXTRA_CA_CERTS: await emulator.caFile(),
+  };
 }
 
 /** Different ones: all are held until all are found. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, suite, test } from 'node:test';
 import { ApiError, NetworkError } from '../src/api/api.ts';
 import type { ChatEvent, Message, Page, Room } from '../src/api/types.ts';
 import { Session, type SessionApi } from '../src/app/session.ts';
-import type { RealtimeHandlers } from '../src/realtime/realtime.ts';
+import type { RealtimeHandlers } from '../src/realtime/handlers.ts';
 import { Store } from '../src/store/store.ts';
 import { ann, bob, message, page, room, stateWith } from './support/shapes.ts';
 

@@ -1,6 +1,6 @@
 import { type Api, ApiError } from '../api/api.ts';
 import type { ChatEvent, Page, Room, User } from '../api/types.ts';
-import type { RealtimeHandlers } from '../realtime/realtime.ts';
+import type { RealtimeHandlers } from '../realtime/handlers.ts';
 import { addMessage, loadNewest, loadOlder, markGaps, startLoading } from '../store/messages.ts';
 import { applyMember, applyRead, mergeRooms, removeRoom, replaceRooms } from '../store/rooms.ts';
 import type { State } from '../store/state.ts';

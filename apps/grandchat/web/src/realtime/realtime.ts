@@ -1,14 +1,7 @@
 import { Centrifuge, UnauthorizedError } from 'centrifuge';
 import { type Api, ApiError } from '../api/api.ts';
 import type { ChatEvent } from '../api/types.ts';
-import type { ConnectionState } from '../store/state.ts';
-
-export interface RealtimeHandlers {
-  readonly onState: (state: ConnectionState) => void;
-  readonly onEvent: (event: ChatEvent) => void;
-  /** We are subscribed, and nothing can be missed from here on; unless `isWhole`, something may have been before. */
-  readonly onSubscribed: (isWhole: boolean) => void;
-}
+import type { RealtimeHandlers } from './handlers.ts';
 
 const COME_BACK_MS = 5_000;
 
