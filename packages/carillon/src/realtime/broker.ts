@@ -1,4 +1,4 @@
-import type { Publication, StreamPosition } from './publication.ts';
+import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 
 /** How long a channel's history lives; all zero for none. Milliseconds. */
 export interface HistoryOptions {
@@ -13,13 +13,6 @@ export interface PublishOptions {
   /** 0: none. A publication whose version is not above the stored one is dropped. */
   readonly version: number;
   readonly versionEpoch: string;
-}
-
-export interface PublishResult {
-  /** Undefined without history. */
-  readonly position: StreamPosition | undefined;
-  /** What to deliver; undefined for a repeat or an outdated version. */
-  readonly publication: Publication | undefined;
 }
 
 export interface HistoryRequest {
@@ -39,16 +32,39 @@ export class EpochMismatchError extends Error {
   override name = 'EpochMismatchError';
 }
 
-/** Keeps streams: offsets, epochs and recent publications of each channel. */
+/** Whom a broker tells what came for this node's channels, on whichever node it was published. */
+export interface BrokerListener {
+  /** Comes in the order of offsets. `epoch` is empty without history. */
+  onPublication(channel: string, publication: Publication, epoch: string): void;
+  onAnnouncement(kind: 'join' | 'leave', channel: string, info: ClientInfo): void;
+  /** What was published in these channels until now may not have come. */
+  onInterruption(channels: readonly string[]): void;
+}
+
+/** Keeps streams (offsets, epochs and recent publications of each channel) and brings publications to all nodes. */
 export interface Broker {
+  /** Says whom to tell; once, before anything else. */
+  listen(listener: BrokerListener): void;
+  /** When it resolves, what is published from then on comes to this node. @throws UnavailableError */
+  subscribe(channel: string): Promise<void>;
+  unsubscribe(channel: string): void;
+  /**
+   * Stores a publication and brings it to the nodes that have subscribed; a repeat or an outdated version does neither.
+   * @returns where the stream stands, of a repeat where it stood; undefined without history
+   * @throws UnavailableError when it is not known to be stored
+   */
   publish(
     channel: string,
     publication: Omit<Publication, 'offset'>,
     options: PublishOptions,
-  ): Promise<PublishResult>;
-  /** Creates the stream when there is none. @throws EpochMismatchError */
+  ): Promise<StreamPosition | undefined>;
+  /** Tells subscribed nodes who came or went; at most once. */
+  announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): Promise<void>;
+  /** Creates the stream when there is none. @throws EpochMismatchError, UnavailableError */
   history(channel: string, request: HistoryRequest, options: HistoryOptions): Promise<HistoryResult>;
   /** Drops publications, keeps offset and epoch. */
   removeHistory(channel: string): Promise<void>;
+  /** @throws when it cannot be used at the moment */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import { flagOf, payloadIn, type RequestName, textOf, wholeOf } from './commands
 import { type Connector, timeToLive } from './connector.ts';
 import { RawJson } from './payload.ts';
 import { clientMay } from './permissions.ts';
-import type { Presence } from './presence.ts';
+import type { PresenceStore } from './presence.ts';
 import { publicationBody, type StreamPosition } from './publication.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
@@ -20,7 +20,7 @@ export interface ClientCommandsOptions {
   readonly config: Pick<Config, 'client'>;
   readonly channels: Channels;
   readonly broker: Broker;
-  readonly presence: Presence;
+  readonly presence: PresenceStore;
   readonly publisher: Publisher;
   readonly connector: Connector;
   readonly subscriber: Subscriber;
@@ -94,7 +94,7 @@ export class ClientCommands implements CommandHandler {
     if (!channel.options.presence) throw clientError('notAvailable');
     if (!this.#may(session, channel, 'presence')) throw clientError('permissionDenied');
     const { presence } = this.#options;
-    return stats ? presence.stats(channel.name) : { presence: presence.of(channel.name) };
+    return stats ? presence.stats(channel.name) : { presence: await presence.of(channel.name) };
   }
 
   async #history(session: Session, request: Request): Promise<object> {

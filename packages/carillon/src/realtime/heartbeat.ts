@@ -1,7 +1,6 @@
 import type { ClientOptions } from '../config/config.ts';
-import type { Broker } from './broker.ts';
-import type { Channels } from './channels.ts';
 import { disconnect, UNSUBSCRIBE } from './codes.ts';
+import type { PresenceStore } from './presence.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
 import type { Subscriber } from './subscriber.ts';
@@ -13,15 +12,14 @@ const MIN_TICK_MS = 10;
 export interface HeartbeatOptions {
   readonly client: ClientOptions;
   readonly sessions: () => Iterable<Session>;
-  readonly broker: Broker;
-  readonly channels: Channels;
+  readonly presence: PresenceStore;
   readonly subscriber: Subscriber;
   readonly publisher: Publisher;
 }
 
 /**
  * Everything that happens to connections by time alone: pings, missing pongs, stale and expired connections, expired
- * subscriptions, position checks. One timer for all of them, since a timer each would cost more than the work.
+ * subscriptions, presence that must be renewed, position checks. One timer for all of them, since a timer each would cost more than the work.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
@@ -77,29 +75,15 @@ export class Heartbeat {
   }
 
   #lookAt(subscription: Subscription, now: number): void {
-    const { client, subscriber, publisher } = this.#options;
-    const { expireAt, session, serverSide } = subscription;
+    const { client, subscriber, publisher, presence } = this.#options;
+    const { expireAt, session, serverSide, channel, positioned, isLive, confirmedAt } = subscription;
     if (expireAt > 0 && expireAt * 1000 + client.expired_sub_close_delay <= now) {
       if (serverSide) session.disconnect(disconnect('subscriptionExpired'));
       else subscriber.unsubscribe(subscription, UNSUBSCRIBE.expired);
       return;
     }
-    const { positioned, isLive, lastDeliveryAt } = subscription;
-    if (positioned && isLive && now - lastDeliveryAt > client.channel_position_check_delay) {
-      this.#isAtTop(subscription).then(
-        (isAtTop) => {
-          if (!isAtTop) publisher.insufficientState(subscription);
-        },
-        () => {},
-      );
-    }
-  }
-
-  async #isAtTop(subscription: Subscription): Promise<boolean> {
-    const { broker, channels } = this.#options;
-    const { channel } = subscription;
-    const top = await broker.history(channel.name, { limit: 0, reverse: false }, channels.history(channel));
-    const { offset, epoch } = subscription.position;
-    return top.epoch === epoch && top.offset === offset;
+    if (channel.options.presence) presence.add(channel.name, subscription.clientInfo()).catch(() => {});
+    if (positioned && isLive && now - confirmedAt > client.channel_position_check_delay)
+      publisher.catchUp(channel.name);
   }
 }

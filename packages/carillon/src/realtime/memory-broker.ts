@@ -1,14 +1,14 @@
 import { randomInt } from 'node:crypto';
 import {
   type Broker,
+  type BrokerListener,
   EpochMismatchError,
   type HistoryOptions,
   type HistoryRequest,
   type HistoryResult,
   type PublishOptions,
-  type PublishResult,
 } from './broker.ts';
-import type { Publication, StreamPosition } from './publication.ts';
+import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 
 const IDEMPOTENCY_MS = 300_000;
 const SWEEP_MS = 5_000;
@@ -30,9 +30,10 @@ interface Stream {
 export class MemoryBroker implements Broker {
   readonly #streams = new Map<string, Stream>();
   /** All live equally long, so the oldest are always first. */
-  readonly #results = new Map<string, { result: PublishResult; expiresAt: number }>();
+  readonly #results = new Map<string, { position: StreamPosition | undefined; expiresAt: number }>();
   readonly #sweep: NodeJS.Timeout;
   readonly #now: () => number;
+  #listener: BrokerListener | undefined;
 
   constructor({ now = Date.now } = {}) {
     this.#now = now;
@@ -40,22 +41,34 @@ export class MemoryBroker implements Broker {
     this.#sweep.unref();
   }
 
+  listen(listener: BrokerListener): void {
+    this.#listener = listener;
+  }
+
+  async subscribe(): Promise<void> {}
+
+  unsubscribe(): void {}
+
   async publish(
     channel: string,
     message: Omit<Publication, 'offset'>,
     options: PublishOptions,
-  ): Promise<PublishResult> {
+  ): Promise<StreamPosition | undefined> {
     const now = this.#now();
     const key = options.idempotencyKey && `${channel}\0${options.idempotencyKey}`;
     const earlier = key ? this.#results.get(key) : undefined;
-    if (earlier && earlier.expiresAt > now)
-      return { position: earlier.result.position, publication: undefined };
-    const result = this.#add(channel, message, options, now);
+    if (earlier && earlier.expiresAt > now) return earlier.position;
+    const { position, publication } = this.#add(channel, message, options, now);
     if (key) {
       this.#results.delete(key);
-      this.#results.set(key, { result, expiresAt: now + IDEMPOTENCY_MS });
+      this.#results.set(key, { position, expiresAt: now + IDEMPOTENCY_MS });
     }
-    return result;
+    if (publication) this.#listener?.onPublication(channel, publication, position?.epoch ?? '');
+    return position;
+  }
+
+  async announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): Promise<void> {
+    this.#listener?.onAnnouncement(kind, channel, info);
   }
 
   async history(channel: string, request: HistoryRequest, options: HistoryOptions): Promise<HistoryResult> {
@@ -90,6 +103,8 @@ export class MemoryBroker implements Broker {
     }
   }
 
+  async ping(): Promise<void> {}
+
   async close(): Promise<void> {
     clearInterval(this.#sweep);
   }
@@ -99,7 +114,7 @@ export class MemoryBroker implements Broker {
     message: Omit<Publication, 'offset'>,
     options: PublishOptions,
     now: number,
-  ): PublishResult {
+  ): { position: StreamPosition | undefined; publication: Publication | undefined } {
     const { history, version, versionEpoch } = options;
     if (history.size <= 0 || history.ttl <= 0)
       return { position: undefined, publication: { ...message, offset: 0 } };

@@ -1,4 +1,5 @@
-import type { Broker, PublishOptions } from './broker.ts';
+import type { Broker, BrokerListener, PublishOptions } from './broker.ts';
+import { CatchUp } from './catch-up.ts';
 import type { Channel, Channels } from './channels.ts';
 import { SharedMessage } from './codec/codec.ts';
 import { disconnect, UNSUBSCRIBE } from './codes.ts';
@@ -11,17 +12,28 @@ export interface PublishRequest extends Partial<Omit<PublishOptions, 'history'>>
   readonly skipHistory?: boolean;
 }
 
-/** Brings publications, joins and leaves to everybody who is subscribed. */
-export class Publisher {
+/** Brings publications, joins and leaves to the broker, and from there to everybody who is subscribed here. */
+export class Publisher implements BrokerListener {
   readonly #hub: Hub;
   readonly #broker: Broker;
   readonly #channels: Channels;
+  readonly #catchUp: CatchUp;
   #subscriber: Subscriber | undefined;
 
-  constructor(hub: Hub, broker: Broker, channels: Channels) {
+  /** @param recoveryLimit publications that a subscription may be behind and still be brought on */
+  constructor(hub: Hub, broker: Broker, channels: Channels, recoveryLimit: number) {
     this.#hub = hub;
     this.#broker = broker;
     this.#channels = channels;
+    this.#catchUp = new CatchUp({
+      hub,
+      broker,
+      channels,
+      recoveryLimit,
+      deliver: (...publication) => this.#deliver(...publication),
+      insufficientState: (subscription) => this.insufficientState(subscription),
+    });
+    broker.listen(this);
   }
 
   /** The two need each other: a hole ends a subscription, a subscription announces its join. */
@@ -29,25 +41,31 @@ export class Publisher {
     this.#subscriber = subscriber;
   }
 
-  /** Stores and delivers; gives back the position, undefined without history. */
+  /** Stores and delivers; gives back the position, undefined without history. @throws UnavailableError */
   async publish(
     channel: Channel,
     message: Omit<Publication, 'offset'>,
     { skipHistory = false, idempotencyKey = '', version = 0, versionEpoch = '' }: PublishRequest = {},
   ): Promise<StreamPosition | undefined> {
     const history = skipHistory ? { size: 0, ttl: 0, metaTtl: 0 } : this.#channels.history(channel);
-    const { position, publication } = await this.#broker.publish(channel.name, message, {
-      history,
-      idempotencyKey,
-      version,
-      versionEpoch,
-    });
-    if (publication) this.#deliver(channel.name, publication, position?.epoch ?? '');
-    return position;
+    return this.#broker.publish(channel.name, message, { history, idempotencyKey, version, versionEpoch });
   }
 
-  /** Tells a channel's subscribers who came or went. */
+  /** Tells a channel's subscribers who came or went, when the broker can be reached. */
   announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): void {
+    this.#broker.announce(kind, channel, info).catch(() => {});
+  }
+
+  /** Brings positioned subscriptions of a channel to its top, or ends them. */
+  catchUp(channel: string): void {
+    this.#catchUp.start([channel]);
+  }
+
+  onPublication(channel: string, publication: Publication, epoch: string): void {
+    if (!this.#catchUp.holds(channel, publication, epoch)) this.#deliver(channel, publication, epoch);
+  }
+
+  onAnnouncement(kind: 'join' | 'leave', channel: string, info: ClientInfo): void {
     const subscribers = this.#hub.subscribers(channel);
     if (!subscribers) return;
     const push = new SharedMessage({ push: { channel, [kind]: { info } } });
@@ -56,13 +74,23 @@ export class Publisher {
     }
   }
 
+  onInterruption(channels: readonly string[]): void {
+    this.#catchUp.start(channels);
+  }
+
+  close(): void {
+    this.#catchUp.close();
+  }
+
   #deliver(channel: string, publication: Publication, epoch: string): void {
     const subscribers = this.#hub.subscribers(channel);
     if (!subscribers) return;
     const push = publicationPush(channel, publication, epoch);
+    let missing = false;
     for (const subscription of subscribers) {
-      if (!subscription.deliver(publication, epoch, push)) this.insufficientState(subscription);
+      if (!subscription.deliver(publication, epoch, push)) missing = true;
     }
+    if (missing) this.catchUp(channel);
   }
 
   /** The client has missed something: it must start over from its last position. */

@@ -11,7 +11,8 @@ import { Connector } from './connector.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
 import { MemoryBroker } from './memory-broker.ts';
-import { Presence } from './presence.ts';
+import { MemoryPresence } from './memory-presence.ts';
+import type { PresenceStore } from './presence.ts';
 import { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
 import { Subscriber } from './subscriber.ts';
@@ -27,6 +28,8 @@ export interface RealtimeOptions {
   readonly version: string;
   /** The memory broker unless given. */
   readonly broker?: Broker;
+  /** In memory unless given. */
+  readonly presence?: PresenceStore;
 }
 
 /** Real time on one node: connections, channels, history. */
@@ -40,7 +43,7 @@ export interface Realtime {
   readonly hub: Hub;
   readonly channels: Channels;
   readonly broker: Broker;
-  readonly presence: Presence;
+  readonly presence: PresenceStore;
   readonly publisher: Publisher;
   readonly subscriber: Subscriber;
   /** Takes a WebSocket upgrade; false when its path is not ours. */
@@ -56,8 +59,8 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const broker = options.broker ?? new MemoryBroker();
   const hub = new Hub();
   const channels = new Channels(config.channel);
-  const presence = new Presence();
-  const publisher = new Publisher(hub, broker, channels);
+  const presence = options.presence ?? new MemoryPresence();
+  const publisher = new Publisher(hub, broker, channels, client.recovery_max_publication_limit);
   const tokens = new TokenVerifier(client.token);
   const subscriptionTokens = client.subscription_token.enabled
     ? new TokenVerifier(client.subscription_token)
@@ -95,7 +98,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     open.add(session);
     return session;
   };
-  const heartbeat = new Heartbeat({ client, sessions: () => open, broker, channels, subscriber, publisher });
+  const heartbeat = new Heartbeat({ client, sessions: () => open, presence, subscriber, publisher });
   const websocket = new WebSocketTransport({ config, open: openSession, connections: () => open.size });
   return {
     node: { uid: randomUUID(), name: options.nodeName, version: options.version, startedAt: Date.now() },
@@ -110,7 +113,9 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     async close() {
       heartbeat.close();
       for (const session of [...open]) session.disconnect(disconnect('shutdown'));
+      publisher.close();
       await broker.close();
+      await presence.close();
     },
   };
 }

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Codec, Encoded, SharedMessage } from './codec/codec.ts';
-import { ClientError, type Disconnect, Disconnect as DisconnectError, disconnect } from './codes.ts';
+import {
+  ClientError,
+  clientError,
+  type Disconnect,
+  Disconnect as DisconnectError,
+  disconnect,
+} from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
 import type { Command } from './commands.ts';
 import type { Payload } from './payload.ts';
@@ -154,7 +161,9 @@ export class Session {
     let result: object | undefined;
     try {
       result = await this.#options.handler.handle(this, name, command.request);
-    } catch (error) {
+    } catch (thrown) {
+      // What the broker cannot do now, the client may try again.
+      const error = thrown instanceof UnavailableError ? clientError('internal') : thrown;
       if (!(error instanceof ClientError)) throw error;
       const { code, message, temporary } = error;
       this.send({ id, error: { code, message, temporary: temporary || undefined } });

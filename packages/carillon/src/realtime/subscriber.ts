@@ -7,7 +7,7 @@ import { timeToLive } from './connector.ts';
 import type { Hub } from './hub.ts';
 import type { Payload } from './payload.ts';
 import { clientMay } from './permissions.ts';
-import type { Presence } from './presence.ts';
+import type { PresenceStore } from './presence.ts';
 import { publicationBody, type StreamPosition } from './publication.ts';
 import type { Publisher } from './publisher.ts';
 import { type Recovery, recover } from './recovery.ts';
@@ -25,7 +25,7 @@ export interface SubscriberOptions {
   readonly channels: Channels;
   readonly hub: Hub;
   readonly broker: Broker;
-  readonly presence: Presence;
+  readonly presence: PresenceStore;
   readonly publisher: Publisher;
   readonly tokens: TokenVerifier;
 }
@@ -94,6 +94,7 @@ export class Subscriber {
       session.disconnect(disconnect('insufficientState'));
       return;
     }
+    if (subscription.mayHaveMissed) this.#options.publisher.catchUp(name);
     if (subscription.channel.options.join_leave) {
       this.#options.publisher.announce('join', name, subscription.clientInfo());
     }
@@ -101,12 +102,14 @@ export class Subscriber {
 
   /** Takes a subscription out, and tells the channel. */
   remove(subscription: Subscription): void {
-    const { hub, presence, publisher } = this.#options;
+    const { hub, presence, publisher, broker } = this.#options;
     const { session, channel } = subscription;
     if (session.subscriptions.get(channel.name) !== subscription) return;
     session.subscriptions.delete(channel.name);
     hub.removeSubscription(subscription);
-    if (channel.options.presence) presence.remove(channel.name, session.id);
+    if (!hub.subscribers(channel.name)) broker.unsubscribe(channel.name);
+    // An entry that cannot be removed expires.
+    if (channel.options.presence) presence.remove(channel.name, session.id).catch(() => {});
     if (channel.options.join_leave && subscription.isLive)
       publisher.announce('leave', channel.name, subscription.clientInfo());
   }
@@ -169,7 +172,7 @@ export class Subscriber {
   }
 
   async #start(session: Session, plan: Plan): Promise<object> {
-    const { hub, presence, broker, channels, config } = this.#options;
+    const { hub, broker, channels, config } = this.#options;
     const { channel, claims, serverSide, request } = plan;
     const subscription = new Subscription({
       session,
@@ -182,7 +185,7 @@ export class Subscriber {
     session.subscriptions.set(channel.name, subscription);
     hub.addSubscription(subscription);
     try {
-      if (channel.options.presence) presence.add(channel.name, subscription.clientInfo());
+      await this.#enter(subscription);
       if (!subscription.positioned) return { ...timeToLive(claims.expireAt), data: claims.data };
       const wanted = flagOf(request, 'recover');
       const since: StreamPosition = { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
@@ -200,6 +203,16 @@ export class Subscriber {
       this.remove(subscription);
       throw error;
     }
+  }
+
+  /** Both are begun at once: whoever leaves meanwhile undoes them in the same order. */
+  async #enter(subscription: Subscription): Promise<void> {
+    const { broker, presence } = this.#options;
+    const { channel } = subscription;
+    await Promise.all([
+      broker.subscribe(channel.name),
+      channel.options.presence && presence.add(channel.name, subscription.clientInfo()),
+    ]);
   }
 
   #result(

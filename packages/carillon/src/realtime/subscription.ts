@@ -33,7 +33,10 @@ export class Subscription {
   readonly joinLeave: boolean;
   expireAt: number;
   position: StreamPosition = { offset: 0, epoch: '' };
-  lastDeliveryAt = 0;
+  /** When it was last known to have all that was published; milliseconds. */
+  confirmedAt = 0;
+  /** Publications may not have come while it was starting. */
+  mayHaveMissed = false;
   #held: { publication: Publication; epoch: string }[] | undefined = [];
 
   constructor(options: SubscriptionOptions) {
@@ -58,7 +61,7 @@ export class Subscription {
 
   /**
    * Hands over a publication. `push` is what carries it to all receivers.
-   * @returns false when it cannot follow what was sent before: the state is insufficient
+   * @returns false when it cannot follow what was sent before: something is missing between
    */
   deliver(publication: Publication, epoch: string, push: SharedMessage): boolean {
     if (this.#held) {
@@ -71,7 +74,7 @@ export class Subscription {
       if (publication.offset > this.position.offset + 1) return false;
       this.position = { offset: publication.offset, epoch };
     }
-    this.lastDeliveryAt = Date.now();
+    this.confirmedAt = Date.now();
     this.session.sendShared(push);
     return true;
   }
@@ -82,7 +85,7 @@ export class Subscription {
    */
   goLive(position: StreamPosition): boolean {
     this.position = position;
-    this.lastDeliveryAt = Date.now();
+    this.confirmedAt = Date.now();
     const held = this.#held ?? [];
     this.#held = undefined;
     return held.every(({ publication, epoch }) =>

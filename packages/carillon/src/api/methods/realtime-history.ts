@@ -63,7 +63,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       request: ChannelRequest,
       async handle(request) {
         const { name } = withPresence(findChannel(realtime, request.channel));
-        return { presence: toPlain(presence.of(name)) as object };
+        return { presence: toPlain(await presence.of(name)) as object };
       },
     }),
     defineMethod({
