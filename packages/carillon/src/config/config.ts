@@ -90,13 +90,39 @@ export interface PostgresConsumerOptions {
   use_try_lock: boolean;
 }
 
+/** The log of a PostgreSQL database, read by logical replication. */
+export interface PostgresWalOptions {
+  /** Empty: the server's own database, which must be PostgreSQL then. */
+  dsn: string;
+  table_name: string;
+  /** Empty: `carillon_<name>`. */
+  slot_name: string;
+  /** Empty: `carillon_<name>`. */
+  publication_name: string;
+  /** Whether slot and publication are made when they are missing. */
+  create: boolean;
+  /** What becomes of rows that are in the table when the slot is made; skipped always when `trim` is off. */
+  existing_rows: 'run' | 'skip';
+  /** Commands that run at the same time, each of another partition. */
+  num_workers: number;
+  /** Rows that may wait in memory; beyond, the log is not read on. */
+  max_queue_size: number;
+  status_interval: number;
+  /** Whether rows are deleted when their commands have taken effect. */
+  trim: boolean;
+  trim_interval: number;
+  /** Bytes of log that the slot may keep without a warning. */
+  lag_warning_size: number;
+}
+
 export interface ConsumerConfig {
   name: string;
   enabled: boolean;
-  type: 'postgresql';
+  type: 'postgresql' | 'postgresql_wal';
   /** Attempts at a command that fails inside the server though nothing is away; then it is parked. 0: no end. */
   max_attempts: number;
   postgresql: PostgresConsumerOptions;
+  postgresql_wal: PostgresWalOptions;
 }
 
 export interface VapidPair {

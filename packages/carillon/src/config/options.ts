@@ -6,6 +6,7 @@ import type {
   ConsumerConfig,
   NamespaceOptions,
   PostgresConsumerOptions,
+  PostgresWalOptions,
   ProviderConfigs,
   PushConfig,
   TokenOptions,
@@ -174,7 +175,7 @@ const pushNotifications = section<PushConfig>({
 const consumer = section<ConsumerConfig>({
   name: text(),
   enabled: flag(),
-  type: choice('postgresql', ['postgresql']),
+  type: choice('postgresql', ['postgresql', 'postgresql_wal']),
   max_attempts: integer(30),
   postgresql: section<PostgresConsumerOptions>({
     dsn: text(),
@@ -185,6 +186,20 @@ const consumer = section<ConsumerConfig>({
     partition_notification_channel: text(),
     partition_notification_dsn: text(),
     use_try_lock: flag(),
+  }),
+  postgresql_wal: section<PostgresWalOptions>({
+    dsn: text(),
+    table_name: text(),
+    slot_name: text(),
+    publication_name: text(),
+    create: flag(true),
+    existing_rows: choice('run', ['run', 'skip']),
+    num_workers: integer(16, 1, 1_000),
+    max_queue_size: integer(5_000, 1, 1_000_000),
+    status_interval: duration('10s'),
+    trim: flag(true),
+    trim_interval: duration('1s'),
+    lag_warning_size: integer(1_073_741_824, 1),
   }),
 });
 

@@ -1,7 +1,10 @@
 import { PROVIDER_NAMES } from '../push/providers/provider.ts';
-import type { Config, NamespaceOptions, WebPushConfig } from './config.ts';
+import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
+/** PostgreSQL allows 63; while a slot is made, its name has four more. */
+const SLOT_NAME = /^[a-z0-9_]{1,59}$/;
+const MIN_WAL_INTERVAL_MS = 100;
 const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
 /** Shorter ones end by a pause of the garbage collector. */
 const MIN_LEASE_MS = 500;
@@ -70,7 +73,7 @@ function clientProblems({ client }: Config): string[] {
 function consumerProblems({ consumers, database }: Config): string[] {
   const problems: string[] = [];
   const seen = new Set<string>();
-  consumers.forEach(({ name, enabled, postgresql }, index) => {
+  consumers.forEach(({ name, enabled, type, postgresql, postgresql_wal: wal }, index) => {
     const path = `consumers[${index}]`;
     if (!CONSUMER_NAME.test(name)) {
       problems.push(
@@ -81,6 +84,10 @@ function consumerProblems({ consumers, database }: Config): string[] {
       problems.push(`${path}.name is ${JSON.stringify(name)}: another consumer has that name already`);
     seen.add(name);
     if (!enabled) return;
+    if (type === 'postgresql_wal') {
+      problems.push(...walProblems(wal, `${path}.postgresql_wal`, database.enabled));
+      return;
+    }
     if (!TABLE_NAME.test(postgresql.outbox_table_name)) {
       problems.push(
         `${path}.postgresql.outbox_table_name is ${JSON.stringify(postgresql.outbox_table_name)}: allowed is a table's name, or schema.table`,
@@ -92,6 +99,30 @@ function consumerProblems({ consumers, database }: Config): string[] {
       );
     }
   });
+  return problems;
+}
+
+function walProblems(wal: PostgresWalOptions, path: string, hasDatabase: boolean): string[] {
+  const problems: string[] = [];
+  if (!TABLE_NAME.test(wal.table_name)) {
+    problems.push(
+      `${path}.table_name is ${JSON.stringify(wal.table_name)}: allowed is a table's name, or schema.table`,
+    );
+  }
+  if (!wal.dsn && !hasDatabase) {
+    problems.push(
+      `${path}.dsn is empty, which means the server's own database, but database.enabled is false`,
+    );
+  }
+  if (wal.slot_name && !SLOT_NAME.test(wal.slot_name)) {
+    problems.push(
+      `${path}.slot_name is ${JSON.stringify(wal.slot_name)}: allowed are up to 59 of a-z, 0-9 and "_"`,
+    );
+  }
+  for (const key of ['status_interval', 'trim_interval'] as const) {
+    if (wal[key] < MIN_WAL_INTERVAL_MS)
+      problems.push(`${path}.${key} is ${wal[key]} ms: allowed is ${MIN_WAL_INTERVAL_MS} ms or more`);
+  }
   return problems;
 }
 

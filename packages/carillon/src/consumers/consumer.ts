@@ -17,6 +17,8 @@ export interface ConsumerCounters {
   parked(count: number): void;
   /** How much the source holds that is not settled, of one partition or of all (`''`). */
   lag(unit: 'messages' | 'bytes', partition: string, value: number): void;
+  /** Bytes that a slot keeps of the database's log. */
+  retained(bytes: number): void;
 }
 
 /** A command as it came from a source, and where it came from. */

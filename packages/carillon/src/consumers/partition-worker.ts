@@ -7,7 +7,7 @@ import { Wakeup } from './wakeup.ts';
 
 export interface PartitionWorkerOptions<Item> {
   readonly name: string;
-  readonly runner: CommandRunner;
+  readonly runner: Pick<CommandRunner, 'run'>;
   readonly parking: ParkingLot;
   readonly counters: ConsumerCounters;
   readonly logger: Logger;

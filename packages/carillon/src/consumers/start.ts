@@ -6,9 +6,10 @@ import { CommandRunner } from './command-runner.ts';
 import type { Consumer, ConsumerCounters, Dispatch } from './consumer.ts';
 import { DatabaseParkingLot, NO_PARKING_LOT, type ParkingLot } from './parking.ts';
 import { PostgresOutboxConsumer } from './postgres-outbox.ts';
+import { buildPostgresWal, watchDisabledWal } from './postgres-wal/build.ts';
 
 export interface ConsumersOptions {
-  readonly config: Pick<Config, 'consumers'>;
+  readonly config: Pick<Config, 'consumers' | 'database'>;
   /** The server's own database, for consumers without a DSN. */
   readonly db: Database | undefined;
   readonly dispatch: Dispatch;
@@ -22,6 +23,8 @@ export interface BuildContext {
   readonly config: ConsumerConfig;
   /** The server's own database. */
   readonly ownDb: Database | undefined;
+  /** Empty when that is the embedded one. */
+  readonly ownDsn: string;
   readonly runner: CommandRunner;
   readonly counters: ConsumerCounters;
   readonly logger: Logger;
@@ -37,6 +40,7 @@ const BUILDERS: Readonly<
   Record<ConsumerConfig['type'], (context: BuildContext) => Consumer | Promise<Consumer>>
 > = {
   postgresql: buildPostgresOutbox,
+  postgresql_wal: buildPostgresWal,
 };
 
 /**
@@ -63,15 +67,19 @@ export async function startConsumers(options: ConsumersOptions): Promise<() => P
   try {
     for (const config of options.config.consumers) {
       const { name, enabled, type } = config;
+      const { db: ownDb } = options;
+      const counters = options.metrics.consumerCounters(name);
       if (!enabled) {
         logger.info({ consumer: name }, 'consumer is disabled');
+        if (type === 'postgresql_wal')
+          closers.push(await watchDisabledWal({ config, ownDb, counters, logger }));
         continue;
       }
-      const counters = options.metrics.consumerCounters(name);
-      const { dispatch, isAllowed, db: ownDb } = options;
+      const { dispatch, isAllowed } = options;
       const consumer = await BUILDERS[type]({
         config,
         ownDb,
+        ownDsn: options.config.database.postgresql.dsn,
         counters,
         logger,
         runner: new CommandRunner({

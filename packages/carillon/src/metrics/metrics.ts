@@ -15,6 +15,8 @@ export interface ConsumerMetrics {
   failed(): void;
   parked(count: number): void;
   lag(unit: 'messages' | 'bytes', partition: string, value: number): void;
+  /** Bytes that a slot keeps of the database's log. */
+  retained(bytes: number): void;
 }
 
 export interface Metrics {
@@ -141,6 +143,12 @@ export function createMetrics(): Metrics {
       registers,
     }),
   };
+  const retained = new Gauge({
+    name: 'carillon_consumers_retained_bytes',
+    help: 'Bytes of the database log that a replication slot keeps on the disk of PostgreSQL',
+    labelNames: ['consumer_name'],
+    registers,
+  });
   return {
     observeCommand(method, seconds, errorCode) {
       commands.observe({ protocol: 'http', method }, seconds);
@@ -179,6 +187,7 @@ export function createMetrics(): Metrics {
         failed: () => failed.inc(labels),
         parked: (count) => parked.inc(labels, count),
         lag: (unit, partition, value) => lag[unit].set({ ...labels, partition }, value),
+        retained: (bytes) => retained.set(labels, bytes),
       };
     },
     observeRealtime(stats) {

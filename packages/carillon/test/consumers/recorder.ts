@@ -16,6 +16,7 @@ export class Recorder {
   processed = 0;
   failed = 0;
   parked = 0;
+  retained = 0;
   /** May throw, wait, or look at what comes. */
   dispatch: (method: string, request: Numbered) => Promise<unknown> | unknown = () => ({});
   #waiting = new Set<() => void>();
@@ -38,6 +39,9 @@ export class Recorder {
     },
     parked: (count) => {
       this.parked += count;
+    },
+    retained: (bytes) => {
+      this.retained = bytes;
     },
     lag: (unit, partition, value) => {
       this.lags.set(`${unit}:${partition}`, value);

@@ -17,9 +17,10 @@ export async function memoryDatabase(): Promise<TestDatabase> {
   return { db, drop: () => db.close() };
 }
 
-/** Creates a database in the server that TEST_DATABASE_URL names. */
-export async function createPostgresDatabase(): Promise<{ dsn: string; drop: () => Promise<void> }> {
-  const admin = process.env.TEST_DATABASE_URL;
+/** Creates a database in `admin`'s server, which is the test run's unless a test has one of its own. */
+export async function createPostgresDatabase(
+  admin = process.env.TEST_DATABASE_URL,
+): Promise<{ dsn: string; drop: () => Promise<void> }> {
   if (!admin)
     throw new Error('TEST_DATABASE_URL is not set: run the tests by `npm test`, which starts PostgreSQL');
   const name = `test_${randomBytes(6).toString('hex')}`;
