@@ -34,8 +34,18 @@ export interface NamespaceOptions {
 export interface TokenOptions {
   hmac_secret_key: string;
   hmac_previous_secret_key: string;
+  /** Unix seconds; 0 for as long as it is configured. */
+  hmac_previous_secret_key_valid_until: number;
+  /** PEM. */
+  rsa_public_key: string;
+  /** PEM. */
+  ecdsa_public_key: string;
+  /** URL of a key set; when given, no other key counts. */
+  jwks_public_endpoint: string;
   audience: string;
+  audience_regex: string;
   issuer: string;
+  issuer_regex: string;
   user_id_claim: string;
 }
 
@@ -46,6 +56,12 @@ export interface ClientOptions {
   disallow_anonymous_connection_tokens: boolean;
   token: TokenOptions;
   subscription_token: TokenOptions & { enabled: boolean };
+  subscribe_to_user_personal_channel: {
+    enabled: boolean;
+    personal_channel_namespace: string;
+    /** A user's new connection takes the place of the earlier ones. */
+    single_connection: boolean;
+  };
   ping_interval: number;
   pong_timeout: number;
   stale_close_delay: number;

@@ -214,7 +214,7 @@ function parseJson(raw: string): unknown {
 const CENTRIFUGO_KEYS = new Set(
   `admin grpc_api broker presence_manager proxies rpc sse http_stream emulation uni_sse uni_http_stream uni_websocket uni_grpc
    webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file engine redis nats proxy
-   rsa_public_key ecdsa_public_key jwks_public_endpoint jwks audience_regex issuer_regex concurrency subscribe_to_user_personal_channel
+   jwks insecure_skip_jwks_endpoint_safety_check insecure_skip_token_signature_verify concurrency
    connection_rate_limit connect_code_to_unidirectional_disconnect allowed_delta_types delta_publish allow_tags_filter
    force_recovery_mode auto_cache_recover subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled

@@ -59,8 +59,14 @@ const namespace = {
 const token = {
   hmac_secret_key: text(),
   hmac_previous_secret_key: text(),
+  hmac_previous_secret_key_valid_until: integer(0),
+  rsa_public_key: text('', 'an RSA public key as PEM'),
+  ecdsa_public_key: text('', 'an ECDSA public key as PEM'),
+  jwks_public_endpoint: text('', 'the http: or https: URL of a JSON Web Key Set'),
   audience: text(),
+  audience_regex: text(),
   issuer: text(),
+  issuer_regex: text(),
   user_id_claim: text(),
 };
 
@@ -71,6 +77,11 @@ const client = section<ClientOptions>({
   disallow_anonymous_connection_tokens: flag(),
   token: section<TokenOptions>(token),
   subscription_token: section<TokenOptions & { enabled: boolean }>({ enabled: flag(), ...token }),
+  subscribe_to_user_personal_channel: section({
+    enabled: flag(),
+    personal_channel_namespace: text(),
+    single_connection: flag(),
+  }),
   ping_interval: duration('25s'),
   pong_timeout: duration('8s'),
   stale_close_delay: duration('10s'),

@@ -35,13 +35,15 @@ export async function loadSecrets(dataDir: string): Promise<Secrets> {
 /** Fills in what the configuration leaves open; what it says wins. */
 export function withSecrets(config: Config, secrets: Secrets): Config {
   const { http_api, client, push_notifications: push } = config;
+  const { hmac_secret_key, rsa_public_key, ecdsa_public_key, jwks_public_endpoint } = client.token;
+  const hasKey = Boolean(hmac_secret_key || rsa_public_key || ecdsa_public_key || jwks_public_endpoint);
   const { webpush } = push;
   return {
     ...config,
     http_api: { ...http_api, key: http_api.key || secrets.apiKey },
     client: {
       ...client,
-      token: { ...client.token, hmac_secret_key: client.token.hmac_secret_key || secrets.tokenSecret },
+      token: hasKey ? client.token : { ...client.token, hmac_secret_key: secrets.tokenSecret },
     },
     push_notifications: {
       ...push,

@@ -1,5 +1,6 @@
 import { PROVIDER_NAMES } from '../push/providers/provider.ts';
 import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
+import { tokenProblems } from './validate-tokens.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
 /** PostgreSQL allows 63; while a slot is made, its name has four more. */
@@ -65,9 +66,20 @@ function namespaceProblems(namespace: NamespaceOptions, path: string, metaTtl: n
   return problems;
 }
 
-function clientProblems({ client }: Config): string[] {
-  if (client.ping_interval > client.pong_timeout) return [];
-  return ['client.ping_interval must be longer than client.pong_timeout'];
+function clientProblems({ client, channel }: Config): string[] {
+  const problems = [
+    ...tokenProblems(client.token, 'client.token'),
+    ...tokenProblems(client.subscription_token, 'client.subscription_token'),
+  ];
+  if (client.ping_interval <= client.pong_timeout)
+    problems.push('client.ping_interval must be longer than client.pong_timeout');
+  const { enabled, personal_channel_namespace: personal } = client.subscribe_to_user_personal_channel;
+  if (enabled && personal && !channel.namespaces.some(({ name }) => name === personal)) {
+    problems.push(
+      `client.subscribe_to_user_personal_channel.personal_channel_namespace is ${JSON.stringify(personal)}: allowed is the name of a namespace`,
+    );
+  }
+  return problems;
 }
 
 function consumerProblems({ consumers, database }: Config): string[] {

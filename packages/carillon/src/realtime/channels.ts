@@ -1,5 +1,6 @@
 import type { ChannelOptions, NamespaceOptions } from '../config/config.ts';
 import type { HistoryOptions } from './broker.ts';
+import type { Override } from './claims.ts';
 import { type Payload, RawBytes } from './payload.ts';
 
 /** A channel's name taken apart (client-protocol, section 8). */
@@ -71,6 +72,11 @@ export class Channels {
       return 'must be a JSON object in this namespace';
     return undefined;
   }
+}
+
+/** The channel as one subscription sees it: what is overridden wins over its namespace. */
+export function withOverride(channel: Channel, override: Override | undefined): Channel {
+  return override ? { ...channel, options: { ...channel.options, ...override } } : channel;
 }
 
 export function hasHistory({ options }: Channel): boolean {

@@ -1,10 +1,11 @@
 import type { Config } from '../config/config.ts';
+import type { Admission } from './admission.ts';
 import { type Broker, EpochMismatchError } from './broker.ts';
 import { type Channel, type Channels, hasHistory } from './channels.ts';
 import { clientError, disconnect } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
 import { flagOf, payloadIn, type RequestName, textOf, wholeOf } from './commands.ts';
-import { type Connector, timeToLive } from './connector.ts';
+import { type Connector, isPast, timeToLive } from './connector.ts';
 import { RawJson } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { PresenceStore } from './presence.ts';
@@ -12,7 +13,6 @@ import { publicationBody, type StreamPosition } from './publication.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
 import type { Subscriber } from './subscriber.ts';
-import type { TokenVerifier } from './tokens.ts';
 
 type Request = Readonly<Record<string, unknown>>;
 
@@ -24,7 +24,7 @@ export interface ClientCommandsOptions {
   readonly publisher: Publisher;
   readonly connector: Connector;
   readonly subscriber: Subscriber;
-  readonly subscriptionTokens: TokenVerifier;
+  readonly admission: Admission;
 }
 
 /** The commands of the client protocol (client-protocol, section 4). */
@@ -77,7 +77,6 @@ export class ClientCommands implements CommandHandler {
 
   async #publish(session: Session, request: Request): Promise<object> {
     const channel = this.#channel(textOf(request, 'channel'));
-    if (!this.#options.channels.isValidName(channel)) throw clientError('badRequest');
     if (!this.#may(session, channel, 'publish')) throw clientError('permissionDenied');
     const data = payloadIn(request, 'data');
     if (this.#options.channels.dataProblem(channel, data)) throw clientError('badRequest');
@@ -121,22 +120,18 @@ export class ClientCommands implements CommandHandler {
   async #subRefresh(session: Session, request: Request): Promise<object> {
     const subscription = session.subscriptions.get(textOf(request, 'channel'));
     if (!subscription) throw clientError('permissionDenied');
-    const token = textOf(request, 'token');
-    if (!token) throw clientError('badRequest');
-    const verdict = this.#options.subscriptionTokens.verify(token);
-    if (verdict.kind === 'expired') throw clientError('tokenExpired');
-    if (verdict.kind === 'invalid') throw disconnect('invalidToken');
-    const { claims } = verdict;
-    if (claims.channel !== subscription.channel.name || claims.user !== session.user)
-      throw disconnect('invalidToken');
-    subscription.expireAt = claims.expireAt;
-    return timeToLive(claims.expireAt);
+    const grant = await this.#options.admission.refresh(session, subscription, request);
+    if (isPast(grant.expireAt)) throw clientError('expired');
+    subscription.expireAt = grant.expireAt;
+    subscription.info = grant.info ?? subscription.info;
+    return timeToLive(grant.expireAt);
   }
 
   #channel(name: string): Channel {
     if (!name) throw disconnect('badRequest');
     const channel = this.#options.channels.find(name);
     if (!channel) throw clientError('unknownChannel');
+    if (!this.#options.channels.isValidName(channel)) throw clientError('badRequest');
     return channel;
   }
 

@@ -8,7 +8,17 @@ export function clientMay(
   subscribed: boolean,
 ): boolean {
   if (user === '' && !options[`allow_${action}_for_anonymous`]) return false;
-  if (options[`allow_${action}_for_client`]) return true;
-  if (options[`allow_${action}_for_subscriber`] && subscribed) return true;
-  return user === '' && options[`allow_${action}_for_anonymous`];
+  return options[`allow_${action}_for_client`] || (options[`allow_${action}_for_subscriber`] && subscribed);
+}
+
+/** Whether a client may subscribe without a token, and without anybody else being asked. */
+export function clientMaySubscribe(channel: Channel, user: string): boolean {
+  const { options, users } = channel;
+  if (isUserLimited(channel)) return user !== '' && (users ?? []).includes(user);
+  return options.allow_subscribe_for_client && (user !== '' || options.allow_subscribe_for_anonymous);
+}
+
+/** Whether the name lists the users that may be there. Elsewhere `#` is a character like any other. */
+export function isUserLimited({ options, users }: Channel): boolean {
+  return options.allow_user_limited_channels && users !== undefined;
 }

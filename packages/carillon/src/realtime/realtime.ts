@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
+import { Admission } from './admission.ts';
 import type { Broker } from './broker.ts';
 import { Channels } from './channels.ts';
 import { ClientCommands } from './client-commands.ts';
@@ -61,10 +62,11 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const channels = new Channels(config.channel);
   const presence = options.presence ?? new MemoryPresence();
   const publisher = new Publisher(hub, broker, channels, client.recovery_max_publication_limit);
-  const tokens = new TokenVerifier(client.token);
+  const tokens = new TokenVerifier(client.token, logger);
   const subscriptionTokens = client.subscription_token.enabled
-    ? new TokenVerifier(client.subscription_token)
+    ? new TokenVerifier(client.subscription_token, logger)
     : tokens;
+  const admission = new Admission({ config, tokens: subscriptionTokens, logger });
   const subscriber = new Subscriber({
     config,
     channels,
@@ -72,10 +74,18 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     broker,
     presence,
     publisher,
-    tokens: subscriptionTokens,
+    admission,
   });
   publisher.attach(subscriber);
-  const connector = new Connector({ config, channels, hub, subscriber, tokens, version: options.version });
+  const connector = new Connector({
+    config,
+    channels,
+    hub,
+    subscriber,
+    tokens,
+    version: options.version,
+    logger,
+  });
   const handler = new ClientCommands({
     config,
     channels,
@@ -84,7 +94,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     publisher,
     connector,
     subscriber,
-    subscriptionTokens,
+    admission,
   });
   /** All open ones, those that have not connected yet included. */
   const open = new Set<Session>();

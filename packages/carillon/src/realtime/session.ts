@@ -41,6 +41,8 @@ export class Session {
   state: 'fresh' | 'connected' | 'refused' | 'closed' = 'fresh';
   user = '';
   info: Payload | undefined;
+  /** What a token or the backend attached, for the backend alone. */
+  meta: Payload | undefined;
   /** Unix seconds; 0 for never. */
   expireAt = 0;
   /** Milliseconds of the clock; what the server's tick looks at. */

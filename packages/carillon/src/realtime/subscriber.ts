@@ -1,9 +1,11 @@
 import type { Config } from '../config/config.ts';
+import type { Admission, Grant } from './admission.ts';
 import type { Broker } from './broker.ts';
-import { type Channel, type Channels, hasHistory } from './channels.ts';
+import { type Channel, type Channels, hasHistory, withOverride } from './channels.ts';
+import type { SubscriptionClaims } from './claims.ts';
 import { clientError, disconnect } from './codes.ts';
 import { flagOf, textOf, wholeOf } from './commands.ts';
-import { timeToLive } from './connector.ts';
+import { isPast, timeToLive } from './connector.ts';
 import type { Hub } from './hub.ts';
 import type { Payload } from './payload.ts';
 import { clientMay } from './permissions.ts';
@@ -13,7 +15,6 @@ import type { Publisher } from './publisher.ts';
 import { type Recovery, recover } from './recovery.ts';
 import type { Session } from './session.ts';
 import { Subscription } from './subscription.ts';
-import type { Claims, TokenVerifier } from './tokens.ts';
 
 type Request = Readonly<Record<string, unknown>>;
 
@@ -27,13 +28,17 @@ export interface SubscriberOptions {
   readonly broker: Broker;
   readonly presence: PresenceStore;
   readonly publisher: Publisher;
-  readonly tokens: TokenVerifier;
+  readonly admission: Admission;
 }
+
+/** Channel → what it is subscribed with, and whether the connection token asks for it. */
+export type ServerSide = ReadonlyMap<string, SubscriptionClaims & { readonly fromToken: boolean }>;
 
 interface Plan {
   readonly channel: Channel;
-  readonly claims: Pick<Claims, 'info' | 'data' | 'expireAt'>;
+  readonly grant: Grant;
   readonly serverSide: boolean;
+  readonly fromToken: boolean;
   readonly request: Request;
 }
 
@@ -48,25 +53,30 @@ export class Subscriber {
   /** The `subscribe` command. */
   async subscribe(session: Session, request: Request): Promise<object> {
     const channel = this.#admissible(session, request);
-    const claims = this.#permission(session, channel, textOf(request, 'token'));
-    return this.#start(session, { channel, claims, serverSide: false, request });
+    const grant = await this.#options.admission.subscribe(session, channel, request);
+    // Others may have acted while the token was verified.
+    if (session.state === 'closed') throw disconnect('connectionClosed');
+    this.#checkPlace(session, channel.name);
+    if (isPast(grant.expireAt)) throw clientError('expired');
+    return this.#start(session, { channel, grant, serverSide: false, fromToken: false, request });
   }
 
   /** Server-side subscriptions at connect; gives back their results by channel. */
   async subscribeServerSide(
     session: Session,
-    subs: Claims['subs'],
+    subs: ServerSide,
     positions: ReadonlyMap<string, Request>,
   ): Promise<Record<string, object>> {
     const results: Record<string, object> = {};
-    for (const [name, { info, data }] of subs) {
+    for (const [name, { fromToken, ...claims }] of subs) {
       const channel = this.#options.channels.find(name);
       if (!channel) throw clientError('unknownChannel');
       const request = positions.get(name) ?? {};
       results[name] = await this.#start(session, {
         channel,
-        claims: { info, data, expireAt: 0 },
+        grant: { ...claims, expireAt: 0 },
         serverSide: true,
+        fromToken,
         request,
       });
     }
@@ -77,11 +87,17 @@ export class Subscriber {
   async subscribeLive(
     session: Session,
     channel: Channel,
-    claims: Plan['claims'],
+    grant: Grant,
     since: Request | undefined,
   ): Promise<void> {
     const request = since ? { ...since, recover: true } : {};
-    const result = await this.#start(session, { channel, claims, serverSide: true, request });
+    const result = await this.#start(session, {
+      channel,
+      grant,
+      serverSide: true,
+      fromToken: false,
+      request,
+    });
     session.send({ push: { channel: channel.name, subscribe: result } });
     this.afterReply(session, channel.name);
   }
@@ -121,14 +137,13 @@ export class Subscriber {
   }
 
   #admissible(session: Session, request: Request): Channel {
-    const { channels, config } = this.#options;
+    const { channels } = this.#options;
     const name = textOf(request, 'channel');
     if (!name) throw disconnect('badRequest');
     const delta = textOf(request, 'delta');
     if (delta !== '' && delta !== 'fossil') throw disconnect('badRequest');
     if (channels.isTooLong(name)) throw clientError('badRequest');
-    if (session.subscriptions.has(name)) throw clientError('alreadySubscribed');
-    if (session.subscriptions.size >= config.client.channel_limit) throw clientError('limitExceeded');
+    this.#checkPlace(session, name);
     const channel = channels.find(name);
     if (!channel) throw clientError('unknownChannel');
     if (!channels.isValidName(channel)) throw clientError('badRequest');
@@ -139,54 +154,30 @@ export class Subscriber {
     return channel;
   }
 
-  /** Token, then user-limited name, then the namespace's permission. */
-  #permission(session: Session, channel: Channel, token: string): Plan['claims'] {
-    const { config, tokens } = this.#options;
-    const none = { info: undefined, data: undefined, expireAt: 0 };
-    if (token) return this.#tokenClaims(session, channel, tokens.verify(token));
-    if (channel.isPrivate) throw clientError('permissionDenied');
-    const { options } = channel;
-    if (channel.users) {
-      if (options.allow_user_limited_channels && session.user !== '' && channel.users.includes(session.user))
-        return none;
-    } else if (
-      session.user === '' ? options.allow_subscribe_for_anonymous : options.allow_subscribe_for_client
-    ) {
-      return none;
-    }
-    if (config.client.insecure) return none;
-    throw clientError('permissionDenied');
-  }
-
-  #tokenClaims(
-    session: Session,
-    channel: Channel,
-    verdict: ReturnType<TokenVerifier['verify']>,
-  ): Plan['claims'] {
-    if (verdict.kind === 'expired') throw clientError('tokenExpired');
-    if (verdict.kind === 'invalid') throw clientError('permissionDenied');
-    const { claims } = verdict;
-    if (claims.channel !== channel.name || claims.user !== session.user) throw disconnect('invalidToken');
-    if (claims.client && claims.client !== session.id) throw disconnect('invalidToken');
-    return claims;
+  #checkPlace(session: Session, name: string): void {
+    if (session.subscriptions.has(name)) throw clientError('alreadySubscribed');
+    if (session.subscriptions.size >= this.#options.config.client.channel_limit)
+      throw clientError('limitExceeded');
   }
 
   async #start(session: Session, plan: Plan): Promise<object> {
     const { hub, broker, channels, config } = this.#options;
-    const { channel, claims, serverSide, request } = plan;
+    const { grant, serverSide, fromToken, request } = plan;
+    const channel = withOverride(plan.channel, grant.override);
     const subscription = new Subscription({
       session,
       channel,
       serverSide,
-      info: claims.info,
-      expireAt: claims.expireAt,
+      fromToken,
+      info: grant.info,
+      expireAt: grant.expireAt,
       ...this.#wishes(session, channel, request),
     });
     session.subscriptions.set(channel.name, subscription);
     hub.addSubscription(subscription);
     try {
       await this.#enter(subscription);
-      if (!subscription.positioned) return { ...timeToLive(claims.expireAt), data: claims.data };
+      if (!subscription.positioned) return { ...timeToLive(grant.expireAt), data: grant.data };
       const wanted = flagOf(request, 'recover');
       const since: StreamPosition = { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
       const limit = config.client.recovery_max_publication_limit;
@@ -198,7 +189,7 @@ export class Subscriber {
       if (recovering && !state.recovered && wholeOf(request, 'flag') & REJECT_UNRECOVERED) {
         throw clientError('unrecoverablePosition');
       }
-      return this.#result(subscription, state, { since, wanted, data: claims.data });
+      return this.#result(subscription, state, { since, wanted, data: grant.data });
     } catch (error) {
       this.remove(subscription);
       throw error;

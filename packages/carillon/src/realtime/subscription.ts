@@ -8,6 +8,8 @@ export interface SubscriptionOptions {
   readonly session: Session;
   readonly channel: Channel;
   readonly serverSide: boolean;
+  /** Whether the connection token asks for it: a refreshed token must do so, too. */
+  readonly fromToken: boolean;
   readonly info: Payload | undefined;
   /** Unix seconds; 0 for never. */
   readonly expireAt: number;
@@ -27,7 +29,8 @@ export class Subscription {
   readonly session: Session;
   readonly channel: Channel;
   readonly serverSide: boolean;
-  readonly info: Payload | undefined;
+  readonly fromToken: boolean;
+  info: Payload | undefined;
   readonly recoverable: boolean;
   readonly positioned: boolean;
   readonly joinLeave: boolean;
@@ -43,6 +46,7 @@ export class Subscription {
     this.session = options.session;
     this.channel = options.channel;
     this.serverSide = options.serverSide;
+    this.fromToken = options.fromToken;
     this.info = options.info;
     this.expireAt = options.expireAt;
     this.recoverable = options.recoverable;

@@ -1,85 +1,106 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { TokenOptions } from '../config/config.ts';
-import { type Payload, payloadOfBytes, RawJson } from './payload.ts';
+import { compilePattern } from '../config/token-pattern.ts';
+import type { Logger } from '../logger.ts';
+import { ClaimError, type Claims, type Members, numberOf, readClaims } from './claims.ts';
+import { KeysUnavailableError } from './jwks.ts';
+import { type TokenKeys, tokenKeys } from './token-keys.ts';
 
-const MAX_TTL_S = 365 * 24 * 3600;
-const HASHES: Record<string, string> = { HS256: 'sha256', HS384: 'sha384', HS512: 'sha512' };
-
-/** The claims of a token that was signed by us (client-protocol, section 7). Times are unix seconds. */
-export interface Claims {
-  readonly user: string;
-  /** When the connection or subscription expires; 0 for never. */
-  readonly expireAt: number;
-  readonly info: Payload | undefined;
-  readonly data: Payload | undefined;
-  readonly channel: string;
-  readonly client: string;
-  /** Server-side subscriptions: channel → its options. */
-  readonly subs: ReadonlyMap<string, { info?: Payload | undefined; data?: Payload | undefined }>;
-}
+/** As long as a frame of the default size; a longer one is not even looked at. */
+const MAX_LENGTH = 65_536;
 
 export type TokenVerdict =
   | { readonly kind: 'valid'; readonly claims: Claims }
   | { readonly kind: 'expired' }
+  /** The keys cannot be had right now: nothing is known of the token. */
+  | { readonly kind: 'unavailable' }
   | { readonly kind: 'invalid'; readonly reason: string };
 
-/** Checks tokens signed with HS256, HS384 or HS512, by the present key or the previous one. */
+/** Checks tokens: signature, who issued it for whom, times, claims. */
 export class TokenVerifier {
   readonly #options: TokenOptions;
-  readonly #keys: readonly string[];
+  readonly #keys: TokenKeys;
+  readonly #audience: RegExp | undefined;
+  readonly #issuer: RegExp | undefined;
+  /** Who issues tokens writes the same head on all: the last one needs no parsing. */
+  #lastHead: { readonly text: string; readonly head: Members } = { text: '', head: {} };
 
-  constructor(options: TokenOptions) {
+  constructor(options: TokenOptions, logger: Logger) {
     this.#options = options;
-    this.#keys = [options.hmac_secret_key, options.hmac_previous_secret_key].filter((key) => key !== '');
+    this.#keys = tokenKeys(options, logger);
+    this.#audience = options.audience_regex ? compilePattern(options.audience_regex) : undefined;
+    this.#issuer = options.issuer_regex ? compilePattern(options.issuer_regex) : undefined;
   }
 
-  verify(token: string, nowSeconds = Date.now() / 1000): TokenVerdict {
-    const [head, body, signature, ...rest] = token.split('.');
-    if (!head || !body || !signature || rest.length > 0) return invalid('not a JWT');
-    const hash = HASHES[String(parsePart(head)?.alg)];
-    if (!hash) return invalid('algorithm is not HS256, HS384 or HS512');
-    const given = Buffer.from(signature, 'base64url');
-    const signed = this.#keys.some((key) => {
-      const expected = createHmac(hash, key).update(`${head}.${body}`).digest();
-      return given.length === expected.length && timingSafeEqual(given, expected);
-    });
-    if (!signed) return invalid('signature');
-    const claims = parsePart(body);
-    if (!claims) return invalid('claims are not a JSON object');
-    return this.#check(claims, nowSeconds);
+  async verify(text: string, nowSeconds = Date.now() / 1000): Promise<TokenVerdict> {
+    if (text.length > MAX_LENGTH) return invalid(`it is longer than ${MAX_LENGTH} characters`);
+    const [headPart, bodyPart, signature, ...rest] = text.split('.');
+    if (!headPart || !bodyPart || !signature || rest.length > 0) return invalid('it is no JWT');
+    const head = this.#parseHead(headPart);
+    const claims = parsePart(bodyPart);
+    if (!head || !claims) return invalid('it is no JWT');
+    // Extensions that change what is signed; none is known here (RFC 7515, section 4.1.11).
+    if (head.crit !== undefined) return invalid('it has a critical extension');
+    const values = this.#patternValues(claims);
+    if (!values) return invalid('it is of another issuer or for another audience');
+    const signed = text.slice(0, headPart.length + 1 + bodyPart.length);
+    try {
+      const pending = this.#keys.problem({ text, head, signed, signature, values }, nowSeconds);
+      const problem = typeof pending === 'object' ? await pending : pending;
+      return problem ? invalid(problem) : this.#check(claims, nowSeconds);
+    } catch (error) {
+      if (error instanceof KeysUnavailableError) return { kind: 'unavailable' };
+      if (error instanceof ClaimError) return invalid(error.message);
+      throw error;
+    }
   }
 
-  #check(claims: Record<string, unknown>, now: number): TokenVerdict {
+  #parseHead(text: string): Members | undefined {
+    if (text === this.#lastHead.text) return this.#lastHead.head;
+    const head = parsePart(text);
+    if (head) this.#lastHead = { text, head };
+    return head;
+  }
+
+  #check(claims: Members, now: number): TokenVerdict {
     const { audience, issuer, user_id_claim: userClaim } = this.#options;
-    const { exp, nbf, expire_at, aud, iss } = claims;
-    if (audience && !(Array.isArray(aud) ? aud : [aud]).includes(audience)) return invalid('audience');
-    if (issuer && iss !== issuer) return invalid('issuer');
-    if (!isTime(exp) || !isTime(nbf) || !isTime(expire_at)) return invalid('times must be numbers');
-    if ((exp !== undefined && exp <= now) || (nbf !== undefined && nbf > now)) return { kind: 'expired' };
-    const user = claims[userClaim || 'sub'] ?? '';
-    if (typeof user !== 'string') return invalid('user is not a string');
-    const expireAt = expire_at ?? exp ?? 0;
-    return {
-      kind: 'valid',
-      claims: {
-        user,
-        expireAt: expireAt === 0 ? 0 : Math.min(expireAt, now + MAX_TTL_S),
-        info: rawOf(claims, 'info'),
-        data: rawOf(claims, 'data'),
-        channel: typeof claims.channel === 'string' ? claims.channel : '',
-        client: typeof claims.client === 'string' ? claims.client : '',
-        subs: subsOf(claims),
-      },
-    };
+    if (audience && !audiencesOf(claims).includes(audience)) return invalid('it is for another audience');
+    if (issuer && claims.iss !== issuer) return invalid('it is of another issuer');
+    const expiresAt = numberOf(claims, 'exp');
+    const notBefore = numberOf(claims, 'nbf');
+    if ((expiresAt !== undefined && expiresAt <= now) || (notBefore !== undefined && notBefore > now))
+      return { kind: 'expired' };
+    return { kind: 'valid', claims: readClaims(claims, userClaim, now) };
   }
+
+  /** What the named groups of the patterns match; undefined when a pattern does not match. */
+  #patternValues(claims: Members): ReadonlyMap<string, string> | undefined {
+    if (!this.#issuer && !this.#audience) return NO_VALUES;
+    const groups: Record<string, string>[] = [];
+    if (this.#issuer) {
+      const match = this.#issuer.exec(typeof claims.iss === 'string' ? claims.iss : '');
+      if (!match) return undefined;
+      groups.push(match.groups ?? {});
+    }
+    if (this.#audience) {
+      const pattern = this.#audience;
+      const match = audiencesOf(claims)
+        .map((audience) => pattern.exec(audience))
+        .find((found) => found !== null);
+      if (!match) return undefined;
+      groups.push(match.groups ?? {});
+    }
+    return new Map(groups.flatMap((group) => Object.entries(group)));
+  }
+}
+
+const NO_VALUES: ReadonlyMap<string, string> = new Map();
+
+function audiencesOf({ aud }: Members): string[] {
+  return (Array.isArray(aud) ? aud : [aud]).filter((item) => typeof item === 'string');
 }
 
 function invalid(reason: string): TokenVerdict {
   return { kind: 'invalid', reason };
-}
-
-function isTime(value: unknown): value is number | undefined {
-  return value === undefined || (typeof value === 'number' && Number.isFinite(value));
 }
 
 function parsePart(part: string): Record<string, unknown> | undefined {
@@ -89,25 +110,4 @@ function parsePart(part: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** `info` as JSON, or `b64info` decoded. */
-function rawOf(claims: Record<string, unknown>, name: 'info' | 'data'): Payload | undefined {
-  const encoded = claims[`b64${name}`];
-  if (typeof encoded === 'string' && encoded !== '') return payloadOfBytes(Buffer.from(encoded, 'base64'));
-  return claims[name] === undefined ? undefined : RawJson.of(claims[name]);
-}
-
-function subsOf(claims: Record<string, unknown>): Claims['subs'] {
-  const { subs, channels } = claims;
-  if (typeof subs === 'object' && subs !== null) {
-    return new Map(
-      Object.entries(subs).map(([channel, options]) => {
-        const claimsOfSub = (options ?? {}) as Record<string, unknown>;
-        return [channel, { info: rawOf(claimsOfSub, 'info'), data: rawOf(claimsOfSub, 'data') }];
-      }),
-    );
-  }
-  if (!Array.isArray(channels)) return new Map();
-  return new Map(channels.filter((channel) => typeof channel === 'string').map((channel) => [channel, {}]));
 }

@@ -48,17 +48,24 @@ export interface RealtimeServer {
   close(): Promise<void>;
 }
 
-/** Real time behind a bare HTTP server. `client` is laid over the configuration's section. */
+/** Real time behind a bare HTTP server. `client` is laid over the configuration's section, namespaces are added. */
 export async function startRealtime({
   client = {},
   websocket = {},
+  namespaces = [],
   broker,
 }: {
   client?: object;
   websocket?: object;
+  namespaces?: object[];
   broker?: Broker;
 } = {}): Promise<RealtimeServer> {
-  const { config } = resolveConfig({ ...CONFIG, client: { ...CONFIG.client, ...client }, websocket });
+  const { config } = resolveConfig({
+    ...CONFIG,
+    client: { ...CONFIG.client, ...client },
+    channel: { namespaces: [...CONFIG.channel.namespaces, ...namespaces] },
+    websocket,
+  });
   const realtime = createRealtime({
     config,
     logger: silent,
@@ -174,5 +181,14 @@ export class RawClient {
   /** Code and reason with which the server closed. */
   closed(): Promise<{ code: number; reason: string }> {
     return this.#closed;
+  }
+}
+
+/** Waits for a condition that some other event makes true. */
+export async function until(condition: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
