@@ -1,7 +1,8 @@
 import type { Database, Queryable } from 'carillon';
 import { hashPassword } from './accounts/passwords.ts';
 
-const PASSWORD = 'carillon-demo';
+/** Of every account that is made for trying things out. */
+export const DEMO_PASSWORD = 'carillon-demo';
 const HOUR_S = 3600;
 
 export interface DemoAccount {
@@ -49,7 +50,7 @@ const ROOMS: readonly {
 
 /** Fills an empty database with three people and some rooms; gives back the accounts, or none when there is data. */
 export async function createDemo(db: Database): Promise<DemoAccount[]> {
-  const password = await hashPassword(PASSWORD);
+  const password = await hashPassword(DEMO_PASSWORD);
   return db.transaction(async (tx) => {
     const [any] = await tx.query('SELECT id FROM chat_user LIMIT 1');
     if (any) return [];
@@ -62,7 +63,7 @@ export async function createDemo(db: Database): Promise<DemoAccount[]> {
       ids.set(username, (row as { id: number }).id);
     }
     for (const room of ROOMS) await createRoom(tx, room, ids);
-    return [...ids.keys()].map((username) => ({ username, password: PASSWORD }));
+    return [...ids.keys()].map((username) => ({ username, password: DEMO_PASSWORD }));
   });
 }
 

@@ -1,5 +1,7 @@
 /** GrandChat's backend, for a process that runs it beside other things. */
-export type { DemoAccount } from './demo.ts';
+export { createDemo, DEMO_PASSWORD, type DemoAccount } from './demo.ts';
 export { type GrandChat, type GrandChatOptions, startGrandChat } from './grandchat.ts';
+export { MIGRATIONS } from './migrations.ts';
 export { type Firebase, firebaseFromEnvironment } from './push/firebase.ts';
+export { addScale, SCALE_ROOMS, type ScaleAdded, scaleUsername } from './scale.ts';
 export { type Limits, limitsFromEnvironment } from './services.ts';

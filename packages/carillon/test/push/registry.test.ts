@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
-import { lockUserTopics } from '../../src/push/devices/topic-changes.ts';
+import { addUserTopics, lockUserTopics } from '../../src/push/devices/topic-changes.ts';
+import type { Queryable } from '../../src/storage/database.ts';
 import { eachDatabase, postgresDatabase, type TestDatabase, withoutPostgres } from '../support/database.ts';
 import { endpointOf, openPushBench, type PushBench, subscription } from '../support/push.ts';
 
@@ -92,6 +93,21 @@ eachDatabase('the device registry', (open) => {
     const id = await bench.register('unknown-id', 'ann', { id: 'webpush-01ARZ3NDEKTSV4RRFFQ69G5FAV' });
     assert.notEqual(id, 'webpush-01ARZ3NDEKTSV4RRFFQ69G5FAV');
     assert.ok(await device(id));
+  });
+
+  test('users bound many at once: their devices of before and of after have the topics, a second time changes nothing', async () => {
+    const before = await bench.register('crowd-before', 'crowd-1');
+    const users = Array.from({ length: 2_000 }, (_, n) => `crowd-${n}`);
+    for (let time = 0; time < 2; time++)
+      await database.db.transaction((tx) => addUserTopics(tx, users, ['crowd', 'choir']));
+    const after = await bench.register('crowd-after', 'crowd-1999');
+    for (const id of [before, after]) assert.deepEqual((await device(id))?.topics, ['choir', 'crowd']);
+    const { total_count } = await bench.call<Listed>('user_topic_list', {
+      filter: { topics: ['crowd'] },
+      limit: 1,
+      include_total_count: true,
+    });
+    assert.equal(total_count, 2_000);
   });
 
   test('a device that registers while a topic of its user is added never misses it', async () => {
@@ -343,6 +359,30 @@ eachDatabase('the device registry', (open) => {
   });
 });
 
+test('users bound many at once wait for a change of one of them that has begun', {
+  skip: withoutPostgres,
+}, async (t) => {
+  const database = await postgresDatabase();
+  const bench = await openPushBench(database.db, { workers: false });
+  t.after(async () => {
+    await bench.close();
+    await database.drop();
+  });
+  let binding: Promise<void> | undefined;
+  await database.db.transaction(async (tx) => {
+    await lockUserTopics(tx, 'b');
+    let isDone = false;
+    binding = database.db
+      .transaction((other) => addUserTopics(other, ['c', 'b', 'a'], ['together']))
+      .finally(() => {
+        isDone = true;
+      });
+    while (!isDone && !(await waitsForLock(tx)));
+    assert.equal(isDone, false, 'it did not wait');
+  });
+  await binding;
+});
+
 // PGlite has one connection: there nothing can begin meanwhile.
 test('a registration waits for a change of its user’s topics that has begun, and has what it brought', {
   skip: withoutPostgres,
@@ -356,14 +396,7 @@ test('a registration waits for a change of its user’s topics that has begun, a
     registering = bench.register('patient', 'patient').finally(() => {
       isDone = true;
     });
-    const isWaiting = async () => {
-      const [row] = await tx.query<{ n: number }>(
-        `SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      );
-      return (row?.n ?? 0) > 0;
-    };
-    while (!isDone && !(await isWaiting()));
+    while (!isDone && !(await waitsForLock(tx)));
     assert.equal(isDone, false, 'it did not wait');
     await tx.query(`INSERT INTO carillon_user_topics (user_id, topic) VALUES ('patient', 'late')`);
   });
@@ -376,3 +409,12 @@ test('a registration waits for a change of its user’s topics that has begun, a
   await bench.close();
   await database.drop();
 });
+
+/** Whether anybody waits for an advisory lock in this database. */
+async function waitsForLock(on: Queryable): Promise<boolean> {
+  const [row] = await on.query<{ n: number }>(
+    `SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+  );
+  return (row?.n ?? 0) > 0;
+}
