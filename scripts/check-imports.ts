@@ -37,7 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'push/status',
     'push/worker',
   ],
-  realtime: ['config'],
+  realtime: ['config', 'storage'],
   consumers: ['storage', 'config'],
   api: [
     'config',

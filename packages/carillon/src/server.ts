@@ -15,6 +15,7 @@ import { ApiError } from './errors.ts';
 import { createHealth, type Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
+import { openEngine } from './realtime/engine.ts';
 import { createRealtime } from './realtime/realtime.ts';
 import { startPush } from './start-push.ts';
 import type { Database } from './storage/database.ts';
@@ -61,13 +62,16 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
     const isWorker = options.role === 'worker';
     const workers = isWorker || config.push_notifications.serve_workers;
     const push = await startPush({ config, db, logger, metrics, workers, closers });
+    const engine = isWorker ? undefined : await openEngine(config, logger);
+    if (engine) closers.push(() => engine.close());
     const health = createHealth({
       ...(db && { database: () => db.query('SELECT 1') }),
       ...(push && { queue: () => push.queue.ping() }),
+      ...(engine && { realtime: () => engine.broker.ping() }),
     });
-    if (isWorker) return await startWorkerHttp({ config, logger, metrics, health, db, closers, close });
+    if (!engine) return await startWorkerHttp({ config, logger, metrics, health, db, closers, close });
     const nodeName = `${hostname()}_${config.http_server.port}`;
-    const realtime = createRealtime({ config, logger, nodeName, version: VERSION });
+    const realtime = createRealtime({ config, logger, nodeName, version: VERSION, engine });
     closers.push(() => realtime.close());
     metrics.observeRealtime(() => realtime.stats());
 

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from './config/config.ts';
+import { queueOf } from './config/engine.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { providerRules, providerSetups } from './push/providers/index.ts';
@@ -30,7 +31,7 @@ export async function startPush(options: StartPushOptions): Promise<Push | undef
   if (!config.enabled) return undefined;
   const providers = providerSetups(config);
   const rules = providerRules(providers);
-  const queue = await openQueue({ config: config.queue, db, logger, leaseMs: config.queue.lease });
+  const queue = await openQueue({ config: queueOf(options.config), db, logger, leaseMs: config.queue.lease });
   closers.push(() => queue.close());
   const replica = config.read_from_replica
     ? await openReplica(database.postgresql.replica_dsn, logger)

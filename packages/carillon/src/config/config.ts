@@ -260,7 +260,31 @@ export interface QueueConfig {
   };
 }
 
+export interface RedisConfig {
+  /** Each `host:port` or a `redis://` or `rediss://` URL; channels are spread over several. */
+  address: string[];
+  /** Keys and PUB/SUB channels begin with it. */
+  prefix: string;
+  user: string;
+  password: string;
+  db: number;
+  connect_timeout: number;
+  /** A Redis that gives no answer for so long counts as lost. */
+  io_timeout: number;
+}
+
+export interface RedisPresenceConfig extends RedisConfig {
+  /** How long an entry lives that its node does not renew. */
+  presence_ttl: number;
+}
+
+export type EngineType = 'memory' | 'redis';
+
 export interface Config {
+  /** Broker and presence manager in one; either can be set by itself. */
+  engine: { type: EngineType; redis: RedisPresenceConfig };
+  broker: { enabled: boolean; type: EngineType; redis: RedisConfig };
+  presence_manager: { enabled: boolean; type: EngineType; redis: RedisPresenceConfig };
   http_server: { address: string; port: number };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'none' };
   http_api: {

@@ -116,6 +116,18 @@ export function texts<T extends string = string>(values?: readonly T[]): Option<
   );
 }
 
+/** A list of texts of which a single one may stand for itself. */
+export function textOrTexts(fallback: string[]): Option<string[]> {
+  const { fromText } = texts();
+  const parse = (value: unknown) => {
+    const list = typeof value === 'string' ? [value] : value;
+    return Array.isArray(list) && list.every((item) => typeof item === 'string')
+      ? (list as string[])
+      : undefined;
+  };
+  return leaf('a text or a list of texts', fallback, parse, fromText);
+}
+
 type Members<T> = { [Key in keyof T]: Option<T[Key]> };
 
 export function section<T extends object>(members: Members<T>): Option<T> {
@@ -212,8 +224,10 @@ function parseJson(raw: string): unknown {
 
 /** Keys of Centrifugo's that mean something there but nothing here yet, by the last part of their path. */
 const CENTRIFUGO_KEYS = new Set(
-  `admin grpc_api broker presence_manager proxies rpc sse http_stream emulation uni_sse uni_http_stream uni_websocket uni_grpc
-   webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file engine redis nats proxy
+  `admin grpc_api proxies rpc sse http_stream emulation uni_sse uni_http_stream uni_websocket uni_grpc
+   webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file redis nats proxy
+   cluster_address sentinel_address sentinel_user sentinel_password sentinel_master_name sentinel_client_name sentinel_tls
+   client_name force_resp2 history_use_lists presence_hash_field_ttl presence_user_mapping
    jwks insecure_skip_jwks_endpoint_safety_check insecure_skip_token_signature_verify concurrency
    connection_rate_limit connect_code_to_unidirectional_disconnect allowed_delta_types delta_publish allow_tags_filter
    force_recovery_mode auto_cache_recover subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address

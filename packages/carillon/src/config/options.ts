@@ -9,6 +9,8 @@ import type {
   PostgresWalOptions,
   ProviderConfigs,
   PushConfig,
+  RedisConfig,
+  RedisPresenceConfig,
   TokenOptions,
   VapidPair,
 } from './config.ts';
@@ -24,6 +26,7 @@ import {
   section,
   share,
   text,
+  textOrTexts,
   texts,
 } from './option.ts';
 
@@ -183,6 +186,18 @@ const pushNotifications = section<PushConfig>({
   apps: named(APP_NAME, optionals<ProviderConfigs>(providers)),
 });
 
+const redis = {
+  address: textOrTexts(['redis://127.0.0.1:6379']),
+  prefix: text('carillon'),
+  user: text(),
+  password: text(),
+  db: integer(0),
+  connect_timeout: duration('1s'),
+  io_timeout: duration('4s'),
+};
+const ENGINES = ['memory', 'redis'] as const;
+const presenceRedis = section<RedisPresenceConfig>({ ...redis, presence_ttl: duration('60s') });
+
 const consumer = section<ConsumerConfig>({
   name: text(),
   enabled: flag(),
@@ -229,6 +244,17 @@ export const CONFIG: Option<Config> = section<Config>({
   }),
   health: section({ enabled: flag(), handler_prefix: text('/health') }),
   prometheus: section({ enabled: flag(), handler_prefix: text('/metrics') }),
+  engine: section<Config['engine']>({ type: choice('memory', ENGINES), redis: presenceRedis }),
+  broker: section<Config['broker']>({
+    enabled: flag(),
+    type: choice('memory', ENGINES),
+    redis: section<RedisConfig>(redis),
+  }),
+  presence_manager: section<Config['presence_manager']>({
+    enabled: flag(),
+    type: choice('memory', ENGINES),
+    redis: presenceRedis,
+  }),
   client,
   channel: section<Config['channel']>({
     max_length: integer(255, 1),

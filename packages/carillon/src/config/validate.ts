@@ -1,5 +1,7 @@
 import { PROVIDER_NAMES } from '../push/providers/provider.ts';
 import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
+import { brokerRedis, queueOf } from './engine.ts';
+import { engineProblems, REDIS_ADDRESS } from './validate-engine.ts';
 import { tokenProblems } from './validate-tokens.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
@@ -10,13 +12,13 @@ const CONSUMER_NAME = /^[a-zA-Z0-9_]{2,}$/;
 /** Shorter ones end by a pause of the garbage collector. */
 const MIN_LEASE_MS = 500;
 const TABLE_PREFIX = /^([a-z][a-z0-9_]{0,19})?$/;
-const REDIS_ADDRESS = /^(rediss?|redis\+unix|unix):\/\/\S+$|^[^\s:/]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$/;
 const ADDRESS = /^([^\s:/@[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const TABLE_NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$/;
 
 /** What no single option can check by itself. Gives back problems in words: key, value, what is allowed. */
 export function validateConfig(config: Config): string[] {
   return [
+    ...engineProblems(config),
     ...channelProblems(config),
     ...clientProblems(config),
     ...consumerProblems(config),
@@ -138,10 +140,9 @@ function walProblems(wal: PostgresWalOptions, path: string, hasDatabase: boolean
   return problems;
 }
 
-function queueProblems(
-  { type, lease, redis, postgresql }: Config['push_notifications']['queue'],
-  database: Config['database'],
-): string[] {
+function queueProblems(config: Config): string[] {
+  const { database } = config;
+  const { type, lease, redis, postgresql } = queueOf(config);
   const path = 'push_notifications.queue';
   const problems: string[] = [];
   if (lease < MIN_LEASE_MS) {
@@ -163,9 +164,12 @@ function queueProblems(
       `${path} has nowhere to keep jobs, because database.enabled is false: set ${path}.redis.address or ${path}.postgresql.dsn`,
     );
   }
-  if (redis.reuse_from_engine) {
+  if (redis.reuse_from_engine && config.push_notifications.queue.redis.address) {
+    problems.push(`${path}.redis.reuse_from_engine and ${path}.redis.address exclude each other`);
+  }
+  if (redis.reuse_from_engine && !brokerRedis(config)) {
     problems.push(
-      `${path}.redis.reuse_from_engine is true, but real time uses no Redis here yet: set ${path}.redis.address`,
+      `${path}.redis.reuse_from_engine is true, but real time uses no Redis: set engine.type to "redis", or ${path}.redis.address`,
     );
   }
   if (postgresql.reuse_from_database && postgresql.dsn) {
@@ -179,9 +183,10 @@ function queueProblems(
   return problems;
 }
 
-function pushProblems({ push_notifications: push, database }: Config): string[] {
+function pushProblems(config: Config): string[] {
+  const { push_notifications: push, database } = config;
   if (!push.enabled) return [];
-  const problems = queueProblems(push.queue, database);
+  const problems = queueProblems(config);
   if (push.read_from_replica && database.postgresql.replica_dsn.length === 0) {
     problems.push(
       'push_notifications.read_from_replica needs database.postgresql.replica_dsn, a list of DSNs',

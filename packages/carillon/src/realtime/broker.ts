@@ -1,4 +1,15 @@
+import { randomInt } from 'node:crypto';
 import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
+
+/** How long a publication's idempotency key is remembered. */
+export const IDEMPOTENCY_MS = 300_000;
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** Eight random letters that name a new stream. */
+export function newEpoch(): string {
+  return Array.from({ length: 8 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
+}
 
 /** How long a channel's history lives; all zero for none. Milliseconds. */
 export interface HistoryOptions {

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import {
   type Broker,
   type BrokerListener,
@@ -6,13 +5,13 @@ import {
   type HistoryOptions,
   type HistoryRequest,
   type HistoryResult,
+  IDEMPOTENCY_MS,
+  newEpoch,
   type PublishOptions,
 } from './broker.ts';
 import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 
-const IDEMPOTENCY_MS = 300_000;
 const SWEEP_MS = 5_000;
-const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 interface Stream {
   readonly epoch: string;
@@ -159,8 +158,4 @@ export class MemoryBroker implements Broker {
 
 function positionOf(stream: Stream): StreamPosition {
   return { offset: stream.top, epoch: stream.epoch };
-}
-
-function newEpoch(): string {
-  return Array.from({ length: 8 }, () => LETTERS[randomInt(LETTERS.length)]).join('');
 }

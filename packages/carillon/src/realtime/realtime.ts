@@ -9,10 +9,9 @@ import { Channels } from './channels.ts';
 import { ClientCommands } from './client-commands.ts';
 import { disconnect } from './codes.ts';
 import { Connector } from './connector.ts';
+import { type Engine, memoryEngine } from './engine.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
-import { MemoryBroker } from './memory-broker.ts';
-import { MemoryPresence } from './memory-presence.ts';
 import type { PresenceStore } from './presence.ts';
 import { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
@@ -27,10 +26,8 @@ export interface RealtimeOptions {
   readonly nodeName: string;
   /** As clients and `info` see it. */
   readonly version: string;
-  /** The memory broker unless given. */
-  readonly broker?: Broker;
-  /** In memory unless given. */
-  readonly presence?: PresenceStore;
+  /** In memory unless given. Whoever gives it closes it, after real time. */
+  readonly engine?: Engine;
 }
 
 /** Real time on one node: connections, channels, history. */
@@ -57,10 +54,10 @@ export interface Realtime {
 export function createRealtime(options: RealtimeOptions): Realtime {
   const { config, logger } = options;
   const { client } = config;
-  const broker = options.broker ?? new MemoryBroker();
+  const engine = options.engine ?? memoryEngine();
+  const { broker, presence } = engine;
   const hub = new Hub();
   const channels = new Channels(config.channel);
-  const presence = options.presence ?? new MemoryPresence();
   const publisher = new Publisher(hub, broker, channels, client.recovery_max_publication_limit);
   const tokens = new TokenVerifier(client.token, logger);
   const subscriptionTokens = client.subscription_token.enabled
@@ -124,8 +121,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
       heartbeat.close();
       for (const session of [...open]) session.disconnect(disconnect('shutdown'));
       publisher.close();
-      await broker.close();
-      await presence.close();
+      if (!options.engine) await engine.close();
     },
   };
 }

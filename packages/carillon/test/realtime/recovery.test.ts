@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, suite, test } from 'node:test';
 import type { SubscribedContext } from 'centrifuge';
+import { memoryEngine } from '../../src/realtime/engine.ts';
 import { MemoryBroker } from '../../src/realtime/memory-broker.ts';
 import { connectClient, RawClient, type RealtimeServer, startRealtime } from '../support/realtime.ts';
 
@@ -137,7 +138,7 @@ suite('recovery with the official client', () => {
       }
     }
     const broker = new SlowBroker();
-    const own = await startRealtime({ broker });
+    const own = await startRealtime({ engine: { ...memoryEngine(), broker } });
     for (const n of [1, 2]) await own.publish('news:slow', { n });
     const client = await RawClient.connected(own.url);
     broker.meanwhile = [() => own.publish('news:slow', { n: 3 }), () => own.publish('news:slow', { n: 4 })];

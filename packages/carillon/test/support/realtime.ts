@@ -6,7 +6,7 @@ import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
 import { resolveConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/logger.ts';
-import type { Broker } from '../../src/realtime/broker.ts';
+import type { Engine } from '../../src/realtime/engine.ts';
 import { createRealtime, type Realtime } from '../../src/realtime/realtime.ts';
 
 export const SECRET = 'a secret for tests';
@@ -53,12 +53,12 @@ export async function startRealtime({
   client = {},
   websocket = {},
   namespaces = [],
-  broker,
+  engine,
 }: {
   client?: object;
   websocket?: object;
   namespaces?: object[];
-  broker?: Broker;
+  engine?: Engine;
 } = {}): Promise<RealtimeServer> {
   const { config } = resolveConfig({
     ...CONFIG,
@@ -71,7 +71,7 @@ export async function startRealtime({
     logger: silent,
     nodeName: 'test',
     version: '1.0.0 test',
-    ...(broker && { broker }),
+    ...(engine && { engine }),
   });
   const server = createServer();
   const sockets = new Set<Socket>();

@@ -1,5 +1,6 @@
 import type { QueueConfig } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
+import type { Reply } from '../../storage/redis/link.ts';
 import {
   type BuriedLetter,
   type Ending,
@@ -14,7 +15,7 @@ import {
   QueueFullError,
   type SendPayload,
 } from './queue.ts';
-import { connectRedis, type RedisConnection, type Reply } from './redis/connection.ts';
+import { connectRedis, type RedisConnection } from './redis/connection.ts';
 import { SCRIPTS } from './redis/scripts.ts';
 import type { StoredPush } from './stored-push.ts';
 

@@ -1,13 +1,6 @@
-import { createClient } from '@redis/client';
-import { UnavailableError } from '../../../errors.ts';
 import type { Logger } from '../../../logger.ts';
-import type { Script } from './scripts.ts';
-
-const CONNECT_TIMEOUT_MS = 5_000;
-const MAX_RECONNECT_MS = 1_000;
-
-/** What a reply can be. */
-export type Reply = string | number | null | Reply[];
+import { RedisLink, type Reply } from '../../../storage/redis/link.ts';
+import type { Script } from '../../../storage/redis/script.ts';
 
 /** The two connections of a queue: one for commands, one that listens. */
 export interface RedisConnection {
@@ -21,8 +14,7 @@ export interface RedisConnection {
 }
 
 /**
- * Connects, or rejects at once when Redis does not answer. Later losses heal by themselves; until then every command fails
- * at once, so that nobody is told that something was kept which was not.
+ * Connects, or rejects at once when Redis does not answer. Later losses heal by themselves, see `RedisLink`.
  *
  * @param address `host:port`, or a URL
  */
@@ -31,85 +23,27 @@ export async function connectRedis(
   root: string,
   logger: Pick<Logger, 'info' | 'error'>,
 ): Promise<RedisConnection> {
-  const url = address.includes('://') ? address : `redis://${address}`;
-  const commands = await open('commands');
-  const subscriber = await open('subscriptions').catch(async (error: unknown) => {
-    commands.destroy();
-    throw error;
-  });
-
-  async function open(purpose: string) {
-    let wasReady = false;
-    let lost = false;
-    const client = createClient({
-      url,
-      disableOfflineQueue: true,
-      socket: {
-        connectTimeout: CONNECT_TIMEOUT_MS,
-        reconnectStrategy: (retries, cause) =>
-          wasReady ? Math.min(50 * 2 ** retries, MAX_RECONNECT_MS) : cause,
-      },
-    });
-    client.on('error', (error: Error) => {
-      if (!wasReady || lost) return;
-      lost = true;
-      logger.error({ err: error, purpose }, 'Redis connection lost; it is tried again until it is back');
-    });
-    client.on('ready', () => {
-      if (lost) logger.info({ purpose }, 'Redis connection is back');
-      lost = false;
-      wasReady = true;
-    });
-    try {
-      await client.connect();
-    } catch (error) {
-      throw new UnavailableError('Redis', error);
-    }
-    return client;
-  }
-
-  async function command(args: readonly string[]): Promise<Reply> {
-    try {
-      return (await commands.sendCommand([...args])) as unknown as Reply;
-    } catch (error) {
-      throw isUnavailable(error as Error) ? new UnavailableError('Redis', error) : error;
-    }
-  }
-
-  return {
-    command,
-    async run({ text, sha }, args) {
-      try {
-        return await command(['EVALSHA', sha, '1', root, ...args]);
-      } catch (error) {
-        if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
-        return command(['EVAL', text, '1', root, ...args]);
-      }
+  const commands = await RedisLink.open({ address, logger, purpose: 'push queue: commands' });
+  const subscriber = await RedisLink.open({ address, logger, purpose: 'push queue: subscriptions' }).catch(
+    async (error: unknown) => {
+      await commands.close();
+      throw error;
     },
+  );
+  return {
+    command: (args) => commands.command(args),
+    run: (script, args) => commands.run(script, [root], args),
     async subscribe(channel, listener) {
-      const onReady = () => listener(undefined);
-      const onMessage = (message: string) => listener(message);
-      await subscriber.subscribe(channel, onMessage);
-      subscriber.on('ready', onReady);
+      await subscriber.subscribe([channel], listener);
+      const stop = subscriber.onBack(() => listener(undefined));
       return async () => {
-        subscriber.off('ready', onReady);
-        if (subscriber.isReady) await subscriber.unsubscribe(channel, onMessage).catch(() => {});
+        stop();
+        await subscriber.unsubscribe([channel]);
       };
     },
     async close() {
-      for (const client of [subscriber, commands]) {
-        if (client.isReady) await client.close();
-        else client.destroy();
-      }
+      await subscriber.close();
+      await commands.close();
     },
   };
-}
-
-/** Replies that say: not now. */
-const NOT_NOW = /^(LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|MASTERDOWN|NOREPLICAS|BUSY|TRYAGAIN)\b/;
-const LOST = /Socket|Client|Connection|Abort|Timeout|Reconnect/;
-
-function isUnavailable(error: Error & { code?: string }): boolean {
-  if (NOT_NOW.test(error.message)) return true;
-  return LOST.test(error.constructor.name) || /^E[A-Z]+$/.test(error.code ?? '');
 }

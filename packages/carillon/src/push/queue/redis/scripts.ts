@@ -9,13 +9,8 @@
  * - `delayed:<lane>`: sorted set of job ids by the time they are due
  * - `dead:<uid>`: list of the latest dead letters of a push; `lanes`: set; `last-job`: counter; `wake`: channel that tells lanes with new jobs
  */
-import { createHash } from 'node:crypto';
+import { script as redisScript } from '../../../storage/redis/script.ts';
 import { DEAD_LETTER_RETENTION_DAYS, DEAD_LETTERS_READ, UID_RETENTION_HOURS } from '../queue.ts';
-
-export interface Script {
-  readonly text: string;
-  readonly sha: string;
-}
 
 const LIBRARY = `
 local root = KEYS[1]
@@ -94,10 +89,7 @@ local function keepWhileNeeded(uid)
 end
 `;
 
-function script(body: string): Script {
-  const text = LIBRARY + body;
-  return { text, sha: createHash('sha1').update(text).digest('hex') };
-}
+const script = (body: string) => redisScript(LIBRARY + body);
 
 export const SCRIPTS = {
   /** uid, record, jobs, most jobs a lane → 1, 0 when the uid is known, or the name of a full lane */
