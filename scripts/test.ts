@@ -11,6 +11,7 @@ import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { buildWeb } from './setup/build-web.ts';
+import { ensureKafkaJars } from './setup/kafka-jars.ts';
 import { ensureSystemPackages, type Service } from './setup/system-packages.ts';
 import { startTestPostgres } from './setup/test-postgres.ts';
 
@@ -20,7 +21,7 @@ const UNIT = [
   'scripts/test/**/*.test.ts',
 ];
 const E2E = ['e2e/**/*.test.ts'];
-const ALL_SERVICES: readonly Service[] = ['postgresql', 'redis', 'firefox', 'chromium', 'dbus'];
+const ALL_SERVICES: readonly Service[] = ['postgresql', 'redis', 'firefox', 'chromium', 'dbus', 'kafka'];
 
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'));
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
@@ -30,7 +31,9 @@ const files = {
 };
 const count = { passed: 0, failed: 0, skipped: 0 };
 
-const missing = ensureSystemPackages({ install: !flags.includes('--no-install') });
+const install = !flags.includes('--no-install');
+const missing = ensureSystemPackages({ install });
+if (!missing.includes('kafka') && !(await ensureKafkaJars({ install }))) missing.push('kafka');
 const postgres =
   missing.includes('postgresql') || process.env.TEST_DATABASE_URL ? undefined : await startTestPostgres();
 if (postgres) process.env.TEST_DATABASE_URL = postgres.dsn;

@@ -1,8 +1,9 @@
 /** The programs of the system that the tests use: which are there, and how to get the rest. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
+import { hasKafkaJars } from './kafka-jars.ts';
 
-export type Service = 'postgresql' | 'redis' | 'firefox' | 'chromium' | 'dbus';
+export type Service = 'postgresql' | 'redis' | 'firefox' | 'chromium' | 'dbus' | 'kafka';
 
 interface SystemPackage {
   readonly service: Service;
@@ -19,6 +20,12 @@ const PACKAGES: readonly SystemPackage[] = [
     service: 'dbus',
     debian: ['dbus', 'libnotify4'],
     found: () => which('dbus-daemon') !== undefined && globSync('/usr/lib{,/*,64}/libnotify.so.4').length > 0,
+  },
+  {
+    // Kafka itself comes from Maven's repository: kafka-jars.ts.
+    service: 'kafka',
+    debian: ['default-jre-headless', 'maven'],
+    found: () => which('java') !== undefined && (hasKafkaJars() || which('mvn') !== undefined),
   },
 ];
 

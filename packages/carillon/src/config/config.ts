@@ -131,14 +131,64 @@ export interface PostgresWalOptions {
   lag_warning_size: number;
 }
 
+/** Of a connection that Carillon makes. A PEM is its text, its text in base64, or the path of a file with it. */
+export interface TlsOptions {
+  enabled: boolean;
+  /** Carillon's own certificate and key, where the other side asks for one. */
+  cert_pem: string;
+  key_pem: string;
+  /** The authority that the other side's certificate must be of; empty: those the system knows. */
+  server_ca_pem: string;
+  /** Empty: the name in the address. */
+  server_name: string;
+  insecure_skip_verify: boolean;
+}
+
+export interface KafkaConsumerOptions {
+  /** `host:port` each. */
+  brokers: string[];
+  topics: string[];
+  consumer_group: string;
+  /** Records that are put into a partition's queue at once. */
+  max_poll_records: number;
+  fetch_max_bytes: number;
+  fetch_max_wait: number;
+  fetch_read_uncommitted: boolean;
+  /** Records that may wait in a partition's queue before it is read on; -1: it must be empty. */
+  partition_queue_max_size: number;
+  dial_timeout: number;
+  /** How long a member may be silent before its partitions go to others; ours. */
+  session_timeout: number;
+  sasl_mechanism: '' | 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'aws-msk-iam';
+  sasl_user: string;
+  sasl_password: string;
+  tls: TlsOptions;
+  /** Static membership in the group: a restart within the session timeout keeps the partitions. */
+  instance_id: string;
+  method_header: string;
+  publication_data_mode: PublicationDataMode;
+}
+
+/** Records whose value is a publication's data, and whose headers say the rest. An empty name switches its header off. */
+export interface PublicationDataMode {
+  enabled: boolean;
+  channels_header: string;
+  idempotency_key_header: string;
+  delta_header: string;
+  version_header: string;
+  version_epoch_header: string;
+  tags_header_prefix: string;
+}
+
 export interface ConsumerConfig {
   name: string;
   enabled: boolean;
-  type: 'postgresql' | 'postgresql_wal';
+  type: 'postgresql' | 'postgresql_wal' | 'kafka';
   /** Attempts at a command that fails inside the server though nothing is away; then it is parked. 0: no end. */
   max_attempts: number;
   postgresql: PostgresConsumerOptions;
   postgresql_wal: PostgresWalOptions;
+  kafka: KafkaConsumerOptions;
 }
 
 export interface VapidPair {

@@ -232,7 +232,7 @@ const CENTRIFUGO_KEYS = new Set(
    connection_rate_limit connect_code_to_unidirectional_disconnect allowed_delta_types delta_publish allow_tags_filter
    force_recovery_mode auto_cache_recover subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
-   kafka nats_jetstream redis_stream
+   nats_jetstream redis_stream
    google_pub_sub aws_sqs azure_service_bus recover_since_enabled`.split(/\s+/),
 );
 

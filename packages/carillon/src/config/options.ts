@@ -4,13 +4,16 @@ import type {
   ClientOptions,
   Config,
   ConsumerConfig,
+  KafkaConsumerOptions,
   NamespaceOptions,
   PostgresConsumerOptions,
   PostgresWalOptions,
   ProviderConfigs,
+  PublicationDataMode,
   PushConfig,
   RedisConfig,
   RedisPresenceConfig,
+  TlsOptions,
   TokenOptions,
   VapidPair,
 } from './config.ts';
@@ -197,11 +200,21 @@ const redis = {
 };
 const ENGINES = ['memory', 'redis'] as const;
 const presenceRedis = section<RedisPresenceConfig>({ ...redis, presence_ttl: duration('60s') });
+const PEM = 'PEM text, PEM text in base64, or the path of a PEM file';
+
+const tls = section<TlsOptions>({
+  enabled: flag(),
+  cert_pem: text('', PEM),
+  key_pem: text('', PEM),
+  server_ca_pem: text('', PEM),
+  server_name: text(),
+  insecure_skip_verify: flag(),
+});
 
 const consumer = section<ConsumerConfig>({
   name: text(),
   enabled: flag(),
-  type: choice('postgresql', ['postgresql', 'postgresql_wal']),
+  type: choice('postgresql', ['postgresql', 'postgresql_wal', 'kafka']),
   max_attempts: integer(30),
   postgresql: section<PostgresConsumerOptions>({
     dsn: text(),
@@ -226,6 +239,33 @@ const consumer = section<ConsumerConfig>({
     trim: flag(true),
     trim_interval: duration('1s'),
     lag_warning_size: integer(1_073_741_824, 1),
+  }),
+  kafka: section<KafkaConsumerOptions>({
+    brokers: texts(),
+    topics: texts(),
+    consumer_group: text(),
+    max_poll_records: integer(100, 1),
+    fetch_max_bytes: integer(52_428_800, 1_024, 1_073_741_824),
+    fetch_max_wait: duration('500ms'),
+    fetch_read_uncommitted: flag(),
+    partition_queue_max_size: integer(1_000, -1),
+    dial_timeout: duration('3s'),
+    session_timeout: duration('10s'),
+    sasl_mechanism: choice('', ['', 'plain', 'scram-sha-256', 'scram-sha-512', 'aws-msk-iam']),
+    sasl_user: text(),
+    sasl_password: text(),
+    tls,
+    instance_id: text(),
+    method_header: text('centrifugo-method'),
+    publication_data_mode: section<PublicationDataMode>({
+      enabled: flag(),
+      channels_header: text('centrifugo-channels'),
+      idempotency_key_header: text('centrifugo-idempotency-key'),
+      delta_header: text('centrifugo-delta'),
+      version_header: text('centrifugo-version'),
+      version_epoch_header: text('centrifugo-version-epoch'),
+      tags_header_prefix: text('centrifugo-tag-'),
+    }),
   }),
 });
 

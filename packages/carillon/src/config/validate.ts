@@ -2,6 +2,7 @@ import { PROVIDER_NAMES } from '../push/providers/provider.ts';
 import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
 import { brokerRedis, queueOf } from './engine.ts';
 import { engineProblems, REDIS_ADDRESS } from './validate-engine.ts';
+import { kafkaProblems } from './validate-kafka.ts';
 import { tokenProblems } from './validate-tokens.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
@@ -87,7 +88,7 @@ function clientProblems({ client, channel }: Config): string[] {
 function consumerProblems({ consumers, database }: Config): string[] {
   const problems: string[] = [];
   const seen = new Set<string>();
-  consumers.forEach(({ name, enabled, type, postgresql, postgresql_wal: wal }, index) => {
+  consumers.forEach(({ name, enabled, type, postgresql, postgresql_wal: wal, kafka }, index) => {
     const path = `consumers[${index}]`;
     if (!CONSUMER_NAME.test(name)) {
       problems.push(
@@ -100,6 +101,10 @@ function consumerProblems({ consumers, database }: Config): string[] {
     if (!enabled) return;
     if (type === 'postgresql_wal') {
       problems.push(...walProblems(wal, `${path}.postgresql_wal`, database.enabled));
+      return;
+    }
+    if (type === 'kafka') {
+      problems.push(...kafkaProblems(`${path}.kafka`, kafka));
       return;
     }
     if (!TABLE_NAME.test(postgresql.outbox_table_name)) {

@@ -43,6 +43,7 @@ export class CommandRunner {
   async run(command: SourceCommand, attempt: number): Promise<Verdict> {
     const { dispatch, isAllowed } = this.#options;
     try {
+      if (command.problem) throw new BadCommandError(command.problem);
       const { method, request } = parseCommand(command.method, command.body);
       if (!isAllowed(method))
         throw new BadCommandError(`method ${JSON.stringify(method)} is none that consumers may call`);

@@ -30,6 +30,8 @@ export interface SourceCommand {
   readonly partition: number | string;
   /** Names the command in its partition for a person: a row's id, an offset. */
   readonly position: string;
+  /** Why it can never run, where its source has seen that already. */
+  readonly problem?: string;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Logger } from '../logger.ts';
 import { backoff } from './backoff.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { ConsumerCounters, SourceCommand } from './consumer.ts';
+import { giveWay } from './give-way.ts';
 import type { ParkingLot } from './parking.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -59,6 +60,11 @@ export class PartitionWorker<Item> {
     const { signal } = this.#abort;
     let attempt = 1;
     while (this.size > 0 && !signal.aborted) {
+      const pause = giveWay();
+      if (pause) {
+        await pause;
+        continue;
+      }
       const item = this.#items[this.#head] as Item;
       const delay = await this.#try(item, attempt);
       if (delay > 0) {

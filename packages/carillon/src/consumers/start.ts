@@ -4,6 +4,7 @@ import type { Database } from '../storage/database.ts';
 import { openDatabase } from '../storage/open.ts';
 import { CommandRunner } from './command-runner.ts';
 import type { Consumer, ConsumerCounters, Dispatch } from './consumer.ts';
+import { KafkaConsumer } from './kafka/kafka-consumer.ts';
 import { DatabaseParkingLot, NO_PARKING_LOT, type ParkingLot } from './parking.ts';
 import { PostgresOutboxConsumer } from './postgres-outbox.ts';
 import { buildPostgresWal, watchDisabledWal } from './postgres-wal/build.ts';
@@ -41,6 +42,7 @@ const BUILDERS: Readonly<
 > = {
   postgresql: buildPostgresOutbox,
   postgresql_wal: buildPostgresWal,
+  kafka: buildKafka,
 };
 
 /**
@@ -121,4 +123,11 @@ async function buildPostgresOutbox(context: BuildContext): Promise<Consumer> {
     : db;
   const parking = await context.openParking(db);
   return new PostgresOutboxConsumer({ name, options, db, notificationDb, runner, parking, counters, logger });
+}
+
+async function buildKafka(context: BuildContext): Promise<Consumer> {
+  const { config, runner, counters, logger } = context;
+  const { name, kafka: options } = config;
+  const parking = await context.openOwnParking();
+  return new KafkaConsumer({ name, options, runner, parking, counters, logger });
 }

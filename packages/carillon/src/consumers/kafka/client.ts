@@ -1,0 +1,187 @@
+import {
+  type API,
+  Base,
+  type BaseOptions,
+  type Broker,
+  type ClusterTopicMetadata,
+  type Connection,
+  type ConnectionOptions,
+  ConnectionPool,
+  type findCoordinatorV6,
+  findErrorBy,
+  kGetApi,
+  SASLMechanisms,
+} from '@platformatic/kafka';
+import type { KafkaConsumerOptions, TlsOptions } from '../../config/config.ts';
+import { readPem } from '../../config/pem.ts';
+
+const CLIENT_ID = 'carillon';
+/** Longer than the broker keeps any request of ours, but for those of a group: see `groupTimeout`. */
+const REQUEST_TIMEOUT_MS = 30_000;
+const GROUP_KEY = 0;
+
+const MECHANISMS = {
+  plain: SASLMechanisms.PLAIN,
+  'scram-sha-256': SASLMechanisms.SCRAM_SHA_256,
+  'scram-sha-512': SASLMechanisms.SCRAM_SHA_512,
+} as const;
+
+/**
+ * A broker answers the requests of one connection one after another, and some of them late on purpose. Each purpose
+ * has connections of its own, so that a commit does not wait for a fetch, or a fetch for other partitions' fetch.
+ */
+export type Purpose = 'group' | 'offsets' | 'fetch-0' | 'fetch-1';
+
+/** A partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** A client of one Kafka cluster. It repeats nothing by itself: whoever asks decides what a failure means. */
+export class KafkaClient {
+  readonly #base: Base;
+  readonly #pools: Readonly<Record<Purpose, ConnectionPool>>;
+  #coordinator: Broker | undefined;
+
+  /** `groupTimeout`: milliseconds a group may take to answer. @throws in words when a PEM cannot be read */
+  constructor(options: KafkaConsumerOptions, optionPath: string, groupTimeout: number) {
+    const connection: ConnectionOptions = {
+      connectTimeout: options.dial_timeout,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      ...(options.tls.enabled && { tls: tlsOf(options.tls, `${optionPath}.tls`) }),
+      // Without it a server with several names shows the wrong certificate.
+      ...(options.tls.enabled && { tlsServerName: options.tls.server_name || true }),
+      ...(isSupported(options.sasl_mechanism) && {
+        sasl: {
+          mechanism: MECHANISMS[options.sasl_mechanism],
+          username: options.sasl_user,
+          password: options.sasl_password,
+        },
+      }),
+    };
+    const base: BaseOptions = {
+      ...connection,
+      clientId: CLIENT_ID,
+      bootstrapBrokers: options.brokers,
+      retries: 0,
+    };
+    this.#base = new Base(base);
+    const pool = (requestTimeout: number) => new ConnectionPool(CLIENT_ID, { ...connection, requestTimeout });
+    this.#pools = {
+      group: pool(groupTimeout),
+      offsets: pool(REQUEST_TIMEOUT_MS),
+      'fetch-0': pool(REQUEST_TIMEOUT_MS),
+      'fetch-1': pool(REQUEST_TIMEOUT_MS),
+    };
+  }
+
+  /** Asks any broker for the cluster's brokers. @throws when none answers */
+  async ping(): Promise<void> {
+    await this.#base.metadata({ topics: [], forceUpdate: true });
+  }
+
+  /**
+   * What the cluster says of a topic; undefined while there is none of that name.
+   * `fresh`: ask again, even if it was asked lately.
+   */
+  async topic(name: string, { fresh = false } = {}): Promise<ClusterTopicMetadata | undefined> {
+    try {
+      const { topics } = await this.#base.metadata({ topics: [name], forceUpdate: fresh });
+      return topics.get(name);
+    } catch (error) {
+      if ((error as Error).message === `Unknown topic ${name}.`) return undefined;
+      throw error;
+    }
+  }
+
+  /** The broker of that number, if the last answer about any topic named it. */
+  broker(id: number): Broker | undefined {
+    return this.#base.currentMetadata?.brokers.get(id);
+  }
+
+  /** The broker that looks after a group. */
+  async coordinator(group: string): Promise<Broker> {
+    if (this.#coordinator) return this.#coordinator;
+    const [broker] = this.#base.currentMetadata?.brokers.values() ?? [];
+    if (!broker) throw new Error('no broker is known');
+    type Response = findCoordinatorV6.FindCoordinatorResponse;
+    const { coordinators } = await this.request<Response>('FindCoordinator', broker, 'offsets', GROUP_KEY, [
+      group,
+    ]);
+    const [found] = coordinators;
+    if (!found) throw new Error(`no coordinator was named for the group ${group}`);
+    this.#coordinator = { host: found.host, port: found.port };
+    return this.#coordinator;
+  }
+
+  /** Asks for the coordinator anew at the next use: another broker may have become it. */
+  forgetCoordinator(): void {
+    this.#coordinator = undefined;
+  }
+
+  /** Sends a request in the highest version that both sides know. @throws with the broker's error, see `kafkaError` */
+  async request<Response>(
+    name: string,
+    broker: Broker,
+    purpose: Purpose,
+    ...args: unknown[]
+  ): Promise<Response> {
+    const { response } = await this.requestVersioned<Response>(name, broker, purpose, () => args);
+    return response;
+  }
+
+  /** The same where the arguments depend on the version. */
+  async requestVersioned<Response>(
+    name: string,
+    broker: Broker,
+    purpose: Purpose,
+    argsOf: (version: number) => unknown[],
+  ): Promise<{ response: Response; version: number }> {
+    const api = await this.#api<Response>(name);
+    const connection: Connection = await this.#pools[purpose].get(broker);
+    return { response: await api.async(connection, ...argsOf(api.version)), version: api.version };
+  }
+
+  #api<Response>(name: string): Promise<API<unknown[], Response>> {
+    return new Promise((resolve, reject) => {
+      this.#base[kGetApi]<unknown[], Response>(name, (error, api) => {
+        if (error || !api) reject(error ?? new Error(`the brokers do not know ${name}`));
+        else resolve(api);
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([this.#base.close(), ...Object.values(this.#pools).map((pool) => pool.close())]);
+  }
+}
+
+/** The names of a broker's errors in a failure, such as `REBALANCE_IN_PROGRESS`. */
+export function hasKafkaError(error: unknown, ...names: readonly string[]): boolean {
+  return names.some((name) => findErrorBy(error as Error, 'apiId', name) !== null);
+}
+
+/** A failure in one line: the broker's own words, or what the connection said. */
+export function describeKafkaError(error: unknown): string {
+  const { message, errors, cause } = error as Error & { errors?: Error[] };
+  const inner = errors?.length ? errors : cause instanceof Error ? [cause] : [];
+  const words = [message, ...inner.map(describeKafkaError)].filter((word) => word !== '');
+  return [...new Set(words)].join(': ') || (error as NodeJS.ErrnoException).code || 'unknown error';
+}
+
+function isSupported(mechanism: string): mechanism is keyof typeof MECHANISMS {
+  return mechanism in MECHANISMS;
+}
+
+function tlsOf(options: TlsOptions, path: string): NonNullable<ConnectionOptions['tls']> {
+  const pem = (key: 'cert_pem' | 'key_pem' | 'server_ca_pem') =>
+    options[key] ? readPem(options[key], `${path}.${key}`) : undefined;
+  const [cert, key, ca] = [pem('cert_pem'), pem('key_pem'), pem('server_ca_pem')];
+  return {
+    ...(cert && { cert }),
+    ...(key && { key }),
+    ...(ca && { ca }),
+    rejectUnauthorized: !options.insecure_skip_verify,
+  };
+}

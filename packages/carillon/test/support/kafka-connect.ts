@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { kafkaJars } from '../../../../scripts/setup/kafka-jars.ts';
+import { endChild, freePorts, JVM, propertiesOf, untilSays } from './kafka.ts';
+
+/** Kafka Connect with Debezium for PostgreSQL, one worker of a cluster; its state is in the broker. */
+export interface TestConnect {
+  /** Creates or changes a connector; resolves when its task runs. */
+  put(name: string, config: Readonly<Record<string, string>>): Promise<void>;
+  /** Ends it without a word, as a power cut would. */
+  kill(): Promise<void>;
+  /** Resolves when the connectors it had run again. */
+  start(): Promise<void>;
+  drop(): Promise<void>;
+}
+
+interface Status {
+  readonly connector: { readonly state: string };
+  readonly tasks: readonly { readonly state: string; readonly trace?: string }[];
+}
+
+export async function startConnect(broker: string): Promise<TestConnect> {
+  const folder = await mkdtemp(join(tmpdir(), 'carillon-test-connect-'));
+  const [port] = await freePorts(1);
+  const url = `http://127.0.0.1:${port}`;
+  const properties = join(folder, 'worker.properties');
+  await writeFile(
+    properties,
+    propertiesOf({
+      'bootstrap.servers': broker,
+      'group.id': 'connect',
+      listeners: url,
+      'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'config.storage.topic': 'connect-configs',
+      'offset.storage.topic': 'connect-offsets',
+      'status.storage.topic': 'connect-status',
+      'config.storage.replication.factor': '1',
+      'offset.storage.replication.factor': '1',
+      'status.storage.replication.factor': '1',
+      'offset.storage.partitions': '1',
+      'status.storage.partitions': '1',
+      'offset.flush.interval.ms': '1000',
+      // After a kill the next worker waits for the former one to be forgotten, and gives its work away at once.
+      'session.timeout.ms': '1500',
+      'heartbeat.interval.ms': '300',
+      'scheduled.rebalance.max.delay.ms': '0',
+      'plugin.discovery': 'service_load',
+    }),
+  );
+  let child: ChildProcess;
+  const connectors = new Set<string>();
+  const statusOf = async (name: string): Promise<Status | undefined> => {
+    const response = await fetch(`${url}/connectors/${name}/status`).catch(() => undefined);
+    return response?.ok ? ((await response.json()) as Status) : undefined;
+  };
+  const untilRuns = async (name: string) => {
+    for (;;) {
+      if (child.exitCode !== null) throw new Error('Kafka Connect has ended');
+      const status = await statusOf(name);
+      const failed = status?.tasks.find(({ state }) => state === 'FAILED');
+      if (failed) throw new Error(`the connector ${name} failed: ${failed.trace}`);
+      if (status?.connector.state === 'RUNNING' && status.tasks[0]?.state === 'RUNNING') return;
+      await sleep(50);
+    }
+  };
+  const start = async () => {
+    child = spawn(
+      'java',
+      [
+        ...JVM,
+        '-Xmx512m',
+        '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+        '-Dorg.slf4j.simpleLogger.log.org.apache.kafka.connect.runtime.Connect=info',
+        '-cp',
+        join(kafkaJars(), '*'),
+        'org.apache.kafka.connect.cli.ConnectDistributed',
+        properties,
+      ],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    );
+    await untilSays(child, 'Kafka Connect started');
+    for (const name of connectors) await untilRuns(name);
+  };
+  await start();
+  return {
+    start,
+    kill: () => endChild(child),
+    async put(name, config) {
+      const response = await fetch(`${url}/connectors/${name}/config`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(config),
+      });
+      if (!response.ok) throw new Error(`Kafka Connect: ${response.status} ${await response.text()}`);
+      connectors.add(name);
+      await untilRuns(name);
+    },
+    async drop() {
+      await endChild(child);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
