@@ -11,6 +11,7 @@ import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { buildWeb } from './setup/build-web.ts';
+import { buildCentrifugo, hasCentrifugo } from './setup/centrifugo.ts';
 import { ensureKafkaJars } from './setup/kafka-jars.ts';
 import { ensureSystemPackages, type Service } from './setup/system-packages.ts';
 import { startTestPostgres } from './setup/test-postgres.ts';
@@ -44,7 +45,13 @@ process.env.TEST_MISSING_SERVICES = missing
 
 try {
   if (files.e2e.length > 0) await buildWeb();
+  const wantsCentrifugo = files.e2e.some((file) => file.includes('centrifugo')) && hasCentrifugo();
+  // Beside the unit tests, which leave a core free. When it fails, its own tests do, too; the others can run.
+  const centrifugo = wantsCentrifugo
+    ? buildCentrifugo().catch((error: Error) => console.error(error.message))
+    : undefined;
   await runFiles(files.unit, Math.max(1, availableParallelism() - 1));
+  await centrifugo;
   await runFiles(files.e2e, 1);
 } finally {
   postgres?.stop();

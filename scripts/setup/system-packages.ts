@@ -75,7 +75,7 @@ export function postgresBin(): string | undefined {
   return initdb?.replace(/\/initdb$/, '');
 }
 
-function which(program: string): string | undefined {
+export function which(program: string): string | undefined {
   return process.env.PATH?.split(':')
     .map((folder) => `${folder}/${program}`)
     .find((path) => existsSync(path));

@@ -83,7 +83,10 @@ export class Subscriber {
     return results;
   }
 
-  /** A server-side subscription of a live connection, by the server API: the result goes out as a push. */
+  /**
+   * A server-side subscription of a live connection, by the server API: the result goes out as a push. It takes the place
+   * of the one there is, so that a command can be repeated.
+   */
   async subscribeLive(
     session: Session,
     channel: Channel,
@@ -91,6 +94,8 @@ export class Subscriber {
     since: Request | undefined,
   ): Promise<void> {
     const request = since ? { ...since, recover: true } : {};
+    const former = session.subscriptions.get(channel.name);
+    if (former) this.#options.hub.removeSubscription(former);
     const result = await this.#start(session, {
       channel,
       grant,

@@ -5,6 +5,7 @@ export const Text = Type.Optional(Type.String());
 export const Texts = Type.Optional(Type.Array(Type.String()));
 export const Flag = Type.Optional(Type.Boolean());
 export const Whole = Type.Optional(Type.Integer());
+export const Unsigned = Type.Optional(Type.Integer({ minimum: 0 }));
 export const TextMap = Type.Optional(Type.Record(Type.String(), Type.String()));
 const Block = Type.Optional(Type.Record(Type.String(), Type.Unknown()));
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { ApiError, badRequest } from '../../errors.ts';
+import { badRequest } from '../../errors.ts';
 import { Disconnect, disconnect, UNSUBSCRIBE } from '../../realtime/codes.ts';
 import { RawJson } from '../../realtime/payload.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
@@ -28,11 +28,8 @@ export function connectionMethods(realtime: Realtime): Method[] {
       async handle(request) {
         const channel = findChannel(realtime, request.channel);
         const claims = { info: raw(request.info), data: raw(request.data), expireAt: request.expire_at ?? 0 };
-        for (const session of sessionsOf(realtime, request)) {
-          if (session.subscriptions.has(channel.name))
-            throw new ApiError('internal', 'a session is subscribed already');
+        for (const session of sessionsOf(realtime, request))
           await subscriber.subscribeLive(session, channel, claims, request.recover_since);
-        }
         return {};
       },
     }),

@@ -7,7 +7,7 @@ import { toPlain } from '../../realtime/json.ts';
 import { publicationBody } from '../../realtime/publication.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
-import { Flag, Text, Whole } from './push-schemas.ts';
+import { Flag, Text, Unsigned, Whole } from './push-schemas.ts';
 import { findChannel } from './realtime-publish.ts';
 
 const ChannelRequest = Type.Object({ channel: Text });
@@ -22,7 +22,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       request: Type.Object({
         channel: Text,
         limit: Whole,
-        since: Type.Optional(Type.Object({ offset: Whole, epoch: Text })),
+        since: Type.Optional(Type.Object({ offset: Unsigned, epoch: Text })),
         reverse: Flag,
       }),
       async handle(request) {
@@ -79,7 +79,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       mutating: false,
       request: Type.Object({ pattern: Text }),
       async handle({ pattern }) {
-        const matches = pattern ? picomatch(flat(pattern), { dot: true }) : () => true;
+        const matches = pattern ? globMatcher(pattern) : () => true;
         const found = hub.channels().filter(({ name }) => matches(flat(name)));
         return {
           channels: Object.fromEntries(found.map(({ name, clients }) => [name, { num_clients: clients }])),
@@ -113,6 +113,16 @@ export function historyMethods(realtime: Realtime): Method[] {
       },
     }),
   ];
+}
+
+/**
+ * Centrifugo's globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}`; whatever else is itself.
+ * @throws ApiError 107 for a range that does not end
+ */
+function globMatcher(pattern: string): (name: string) => boolean {
+  if (/\[(?![^\]]+\])/.test(pattern)) throw badRequest('pattern', 'has a [ without its ]');
+  const glob = flat(pattern).replaceAll('[!', '[^');
+  return picomatch(glob, { dot: true, bash: true, nonegate: true, noextglob: true });
 }
 
 /** Names are no paths: `*` must match across slashes, too. */

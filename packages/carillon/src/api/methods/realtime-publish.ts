@@ -6,7 +6,7 @@ import type { StreamPosition } from '../../realtime/publication.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
 import { withoutZeros } from './checks.ts';
-import { Flag, Text, TextMap, Texts, Whole } from './push-schemas.ts';
+import { Flag, Text, TextMap, Texts, Unsigned } from './push-schemas.ts';
 
 /** A broadcast gives way to others this often: to 100 000 channels it takes long, and their messages must not wait. */
 const SLICE_MS = 5;
@@ -18,7 +18,7 @@ const COMMON = {
   tags: TextMap,
   idempotency_key: Text,
   delta: Flag,
-  version: Whole,
+  version: Unsigned,
   version_epoch: Text,
 };
 const PublishSchema = Type.Object({ channel: Text, ...COMMON });
@@ -94,8 +94,6 @@ async function publishTo(
 ): Promise<StreamPosition | undefined> {
   const problem = realtime.channels.dataProblem(channel, data);
   if (problem) throw badRequest('data', problem);
-  if (request.version !== undefined && request.version < 0)
-    throw badRequest('version', `must be 0 or more, got ${request.version}`);
   return realtime.publisher.publish(
     channel,
     { data: data ?? new RawJson('null'), tags: request.tags },
