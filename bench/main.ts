@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { latencySuite } from './suites/latency.ts';
 import { providersSuite } from './suites/providers.ts';
 import { pushSuite } from './suites/push.ts';
+import { realtimeSuite } from './suites/realtime.ts';
 import { registrySuite } from './suites/registry.ts';
 import { webPushSuite } from './suites/webpush.ts';
 import { type Arguments, readArguments, UsageError, usage } from './support/args.ts';
@@ -11,7 +12,7 @@ import { machine, machineWords } from './support/machine.ts';
 import { createProgress } from './support/progress.ts';
 import { table } from './support/table.ts';
 
-const SUITES = [pushSuite, providersSuite, registrySuite, webPushSuite, latencySuite];
+const SUITES = [pushSuite, providersSuite, registrySuite, webPushSuite, latencySuite, realtimeSuite];
 
 exitOnSignals();
 process.exitCode = await main(process.argv.slice(2));

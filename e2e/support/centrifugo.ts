@@ -8,6 +8,8 @@ const READY_MS = 30_000;
 /** A real Centrifugo, as a process of its own. */
 export interface Centrifugo {
   readonly url: string;
+  /** Of the process that runs now. */
+  readonly pid: number;
   /** All that it has logged, over all its starts. */
   log(): string;
   /** As a power cut would: no goodbye, nothing finished. */
@@ -56,7 +58,16 @@ export async function startCentrifugo({ file, port }: { file: string; port: numb
     await end('SIGKILL');
     throw error;
   });
-  return { url, log: () => log, start, kill: () => end('SIGKILL'), close: () => end('SIGTERM') };
+  return {
+    url,
+    get pid() {
+      return child?.pid as number;
+    },
+    log: () => log,
+    start,
+    kill: () => end('SIGKILL'),
+    close: () => end('SIGTERM'),
+  };
 }
 
 async function untilHealthy(url: string, child: ChildProcess, log: () => string): Promise<void> {
