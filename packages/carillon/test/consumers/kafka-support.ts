@@ -19,7 +19,11 @@ export function kafkaOptions(options: object): KafkaConsumerOptions {
         name: 'test',
         enabled: true,
         type: 'kafka',
-        kafka: { session_timeout: '2s', fetch_max_wait: '100ms', ...options },
+        kafka: {
+          ...{ brokers: ['127.0.0.1:9092'], topics: ['commands'], consumer_group: 'group' },
+          ...{ session_timeout: '2s', fetch_max_wait: '100ms' },
+          ...options,
+        },
       },
     ],
   });

@@ -45,6 +45,7 @@ export class Recorder {
     },
     lag: (unit, partition, value) => {
       this.lags.set(`${unit}:${partition}`, value);
+      this.#changed();
     },
   };
 
@@ -73,7 +74,12 @@ export class Recorder {
   }
 
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    while (!condition()) await this.next();
+  }
+
+  /** Resolves when something has happened. */
+  next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
   }
 
   #log(fields: object, message: string): void {

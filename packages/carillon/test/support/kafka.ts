@@ -17,6 +17,8 @@ export interface TestRecord {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+
 /** A Kafka broker of a test's own, with its log on disk, so that it can be killed and started again. */
 export interface TestKafka {
   /** `host:port`, without TLS or passwords. */
@@ -27,8 +29,15 @@ export interface TestKafka {
   readonly tlsBroker: string;
   readonly certificates: Certificates;
   createTopic(name: string, partitions: number): Promise<void>;
+  addPartitions(name: string, total: number): Promise<void>;
+  /** Removes all of a partition below an offset, as retention does. */
+  deleteRecords(topic: string, partition: number, below: number): Promise<void>;
   /** Writes in this order; resolves when the broker has them. */
-  write(records: readonly TestRecord[]): Promise<void>;
+  write(records: readonly TestRecord[], compression?: Compression): Promise<void>;
+  /** Writes in a transaction of one and the same producer. */
+  transaction(records: readonly TestRecord[], end: 'commit' | 'abort'): Promise<void>;
+  /** Resolves when a group has so many members and has divided its partitions among them. */
+  untilMembers(group: string, count: number): Promise<void>;
   /** What a group has committed in a topic, by partition; -1 where it has nothing. */
   committed(group: string, topic: string): Promise<Map<number, number>>;
   /** Where the topic ends, by partition. */
@@ -112,7 +121,19 @@ export async function startKafka(): Promise<TestKafka> {
   await start();
 
   const connection = { clientId: 'tests', bootstrapBrokers: [broker], retries: 20, retryDelay: 100 };
-  let producer: Producer<string, string | null, string, string> | undefined;
+  const producers = new Map<string, Producer<string, string | null, string, string>>();
+  const open = (kind: 'plain' | 'transactional') => {
+    const found = producers.get(kind);
+    if (found) return found;
+    const made = new Producer({
+      ...connection,
+      serializers: textSerializers,
+      idempotent: true,
+      ...(kind === 'transactional' && { transactionalId: 'tests' }),
+    });
+    producers.set(kind, made);
+    return made;
+  };
   const useAdmin = async <T>(use: (admin: Admin) => Promise<T>): Promise<T> => {
     const admin = new Admin(connection);
     try {
@@ -137,11 +158,33 @@ export async function startKafka(): Promise<TestKafka> {
           configs: [{ name: 'max.message.bytes', value: '10485760' }],
         });
       }),
-    async write(records) {
-      producer ??= new Producer({ ...connection, serializers: textSerializers, idempotent: true });
-      for (let from = 0; from < records.length; from += 5_000)
-        await producer.send({ messages: records.slice(from, from + 5_000) });
+    addPartitions: (name, count) =>
+      useAdmin((admin) => admin.createPartitions({ topics: [{ name, count, assignments: null }] })),
+    async deleteRecords(topic, partition, below) {
+      await useAdmin((admin) =>
+        admin.deleteRecords({
+          topics: [{ name: topic, partitions: [{ partition, offset: BigInt(below) }] }],
+        }),
+      );
     },
+    async write(records, compression = 'none') {
+      const producer = open('plain');
+      for (let from = 0; from < records.length; from += 5_000)
+        await producer.send({ messages: records.slice(from, from + 5_000), compression });
+    },
+    async transaction(records, end) {
+      const transaction = await open('transactional').beginTransaction();
+      await transaction.send({ messages: [...records] });
+      await transaction[end]();
+    },
+    untilMembers: (group, count) =>
+      useAdmin(async (admin) => {
+        for (;;) {
+          const found = (await admin.describeGroups({ groups: [group] })).get(group);
+          if (found?.members.size === count && STABLE.test(found.state)) return;
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      }),
     committed: (group, topic) =>
       useAdmin(async (admin) => {
         const groups = await admin.listConsumerGroupOffsets({ groups: [group] });
@@ -164,12 +207,14 @@ export async function startKafka(): Promise<TestKafka> {
         );
       }),
     async drop() {
-      await producer?.close(true);
+      await Promise.allSettled([...producers.values()].map((producer) => producer.close(true)));
       await kill();
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
+
+const STABLE = /^stable$/i;
 
 const textSerializers = {
   key: (text?: string) => (text === undefined ? undefined : Buffer.from(text)),

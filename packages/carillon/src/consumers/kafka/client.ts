@@ -1,8 +1,9 @@
+import { isIP } from 'node:net';
 import {
   type API,
   Base,
-  type BaseOptions,
   type Broker,
+  type ClusterMetadata,
   type ClusterTopicMetadata,
   type Connection,
   type ConnectionOptions,
@@ -41,17 +42,20 @@ export interface TopicPartition {
 /** A client of one Kafka cluster. It repeats nothing by itself: whoever asks decides what a failure means. */
 export class KafkaClient {
   readonly #base: Base;
-  readonly #pools: Readonly<Record<Purpose, ConnectionPool>>;
+  readonly #connection: ConnectionOptions;
+  /** Empty: a broker's own name. */
+  readonly #serverName: string;
+  readonly #groupTimeout: number;
+  readonly #pools = new Map<string, ConnectionPool>();
   #coordinator: Broker | undefined;
 
   /** `groupTimeout`: milliseconds a group may take to answer. @throws in words when a PEM cannot be read */
   constructor(options: KafkaConsumerOptions, optionPath: string, groupTimeout: number) {
-    const connection: ConnectionOptions = {
+    this.#groupTimeout = groupTimeout;
+    this.#serverName = options.tls.server_name;
+    this.#connection = {
       connectTimeout: options.dial_timeout,
-      requestTimeout: REQUEST_TIMEOUT_MS,
       ...(options.tls.enabled && { tls: tlsOf(options.tls, `${optionPath}.tls`) }),
-      // Without it a server with several names shows the wrong certificate.
-      ...(options.tls.enabled && { tlsServerName: options.tls.server_name || true }),
       ...(isSupported(options.sasl_mechanism) && {
         sasl: {
           mechanism: MECHANISMS[options.sasl_mechanism],
@@ -60,25 +64,20 @@ export class KafkaClient {
         },
       }),
     };
-    const base: BaseOptions = {
-      ...connection,
+    const hosts = options.brokers.map((broker) => broker.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''));
+    this.#base = new Base({
+      ...this.#connection,
+      ...this.#serverNameFor(hosts),
+      requestTimeout: REQUEST_TIMEOUT_MS,
       clientId: CLIENT_ID,
       bootstrapBrokers: options.brokers,
       retries: 0,
-    };
-    this.#base = new Base(base);
-    const pool = (requestTimeout: number) => new ConnectionPool(CLIENT_ID, { ...connection, requestTimeout });
-    this.#pools = {
-      group: pool(groupTimeout),
-      offsets: pool(REQUEST_TIMEOUT_MS),
-      'fetch-0': pool(REQUEST_TIMEOUT_MS),
-      'fetch-1': pool(REQUEST_TIMEOUT_MS),
-    };
+    });
   }
 
   /** Asks any broker for the cluster's brokers. @throws when none answers */
   async ping(): Promise<void> {
-    await this.#base.metadata({ topics: [], forceUpdate: true });
+    await this.#metadata([], true);
   }
 
   /**
@@ -87,7 +86,7 @@ export class KafkaClient {
    */
   async topic(name: string, { fresh = false } = {}): Promise<ClusterTopicMetadata | undefined> {
     try {
-      const { topics } = await this.#base.metadata({ topics: [name], forceUpdate: fresh });
+      const { topics } = await this.#metadata([name], fresh);
       return topics.get(name);
     } catch (error) {
       if ((error as Error).message === `Unknown topic ${name}.`) return undefined;
@@ -139,8 +138,35 @@ export class KafkaClient {
     argsOf: (version: number) => unknown[],
   ): Promise<{ response: Response; version: number }> {
     const api = await this.#api<Response>(name);
-    const connection: Connection = await this.#pools[purpose].get(broker);
+    const connection: Connection = await this.#pool(purpose, broker).get(broker);
     return { response: await api.async(connection, ...argsOf(api.version)), version: api.version };
+  }
+
+  #metadata(topics: string[], fresh: boolean): Promise<ClusterMetadata> {
+    // The client asks a broker it was told of when none it was configured with answers. By number it cannot be asked
+    // with a name for TLS.
+    const known = this.#base.currentMetadata?.brokers.values() ?? [];
+    if (this.#connection.tls && [...known].some(({ host }) => isIP(host))) this.#base.clearMetadata();
+    return this.#base.metadata({ topics, forceUpdate: fresh });
+  }
+
+  #pool(purpose: Purpose, { host }: Broker): ConnectionPool {
+    const key = `${purpose} ${isIP(host)}`;
+    let pool = this.#pools.get(key);
+    if (!pool) {
+      const requestTimeout = purpose === 'group' ? this.#groupTimeout : REQUEST_TIMEOUT_MS;
+      const options = { ...this.#connection, ...this.#serverNameFor([host]), requestTimeout };
+      pool = new ConnectionPool(CLIENT_ID, options);
+      this.#pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  /** TLS names the server it wants, where that is a name: one with several certificates shows the right one then. */
+  #serverNameFor(hosts: readonly string[]): { tlsServerName?: string | true } {
+    if (!this.#connection.tls) return {};
+    if (this.#serverName) return { tlsServerName: this.#serverName };
+    return hosts.some((host) => isIP(host)) ? {} : { tlsServerName: true };
   }
 
   #api<Response>(name: string): Promise<API<unknown[], Response>> {
@@ -153,7 +179,7 @@ export class KafkaClient {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([this.#base.close(), ...Object.values(this.#pools).map((pool) => pool.close())]);
+    await Promise.allSettled([this.#base.close(), ...[...this.#pools.values()].map((pool) => pool.close())]);
   }
 }
 

@@ -31,8 +31,8 @@ export interface FetcherOptions {
   readonly options: KafkaConsumerOptions;
   /** Those that this member has now. */
   readonly partitions: () => Iterable<AssignedPartition>;
-  /** The broker says that a partition no longer holds the offset to be read next; `first` is the first that it holds. */
-  readonly onGap: (partition: AssignedPartition, first: bigint) => void;
+  /** The broker says that a partition does not hold the offset to be read next. */
+  readonly onGap: (partition: AssignedPartition) => void;
   /** A fetch has brought word of a partition. */
   readonly onProgress: (partition: AssignedPartition) => void;
   readonly outage: Outage;
@@ -213,7 +213,7 @@ export class Fetcher {
     if (partition.next !== from) return;
     const { errorCode } = answer;
     if (errorCode === protocolErrors.OFFSET_OUT_OF_RANGE?.code) {
-      onGap(partition, answer.logStartOffset);
+      onGap(partition);
       return;
     }
     if (errorCode !== 0) {

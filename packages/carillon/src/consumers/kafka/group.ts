@@ -22,8 +22,6 @@ import type { Outage } from './outage.ts';
 /** How long members have to hand over partitions and come back when the group divides them anew. */
 export const REBALANCE_TIMEOUT_MS = 60_000;
 const MAX_HEARTBEAT_MS = 3_000;
-/** How often the leader looks whether a topic has come into being or has more partitions. */
-const TOPIC_CHECK_MS = 5_000;
 const PROTOCOL_TYPE = 'consumer';
 const PROTOCOL_VERSION = 3;
 /** From this version on a subscription says its generation itself. */
@@ -270,10 +268,14 @@ export class GroupMember {
   async #beat(signal: AbortSignal): Promise<void> {
     const { client, group, sessionTimeout, outage } = this.#options;
     const interval = Math.min(MAX_HEARTBEAT_MS, sessionTimeout / 3);
-    let nextCheck = performance.now() + TOPIC_CHECK_MS;
+    // The leader looks whether a topic has come into being or has more partitions.
+    const checkInterval = sessionTimeout / 2;
+    let nextCheck = performance.now() + checkInterval;
     while (!signal.aborted) {
       await this.#pause.wait(interval, { signal, ignoreWakes: true });
       if (signal.aborted) return;
+      // The process may have been held up for long: what it still has in hand may be another's already.
+      if (this.#isSilent()) throw new Error(`no sign of the group for ${sessionTimeout} ms`);
       const sent = performance.now();
       try {
         const coordinator = await client.coordinator(group);
@@ -288,7 +290,7 @@ export class GroupMember {
         this.#lastSign = sent;
         outage.over('group');
         if (this.#divided && sent > nextCheck) {
-          nextCheck = sent + TOPIC_CHECK_MS;
+          nextCheck = sent + checkInterval;
           if (await this.#haveTopicsChanged(this.#divided)) return;
         }
       } catch (error) {

@@ -71,7 +71,7 @@ export class KafkaConsumer implements Consumer {
       client: this.#client,
       options,
       partitions: () => this.#partitions.values(),
-      onGap: (partition, first) => this.#onGap(partition, first),
+      onGap: (partition) => this.#onGap(partition),
       onProgress: (partition) => this.#showLag(partition),
       outage: this.#outage,
     });
@@ -148,19 +148,24 @@ export class KafkaConsumer implements Consumer {
       });
       this.#partitions.set(partition.name, partition);
     }
-    const names = added.map(({ topic, partition }) => `${topic}/${partition}`);
+    const partitions = added.flatMap(
+      ({ topic, partition }) => this.#partitions.get(`${topic}/${partition}`) ?? [],
+    );
+    const names = partitions.map((partition) => partition.name);
     logger.info({ consumer: name, partitions: names }, 'consumer: partitions assigned');
-    void this.#begin(names);
+    void this.#begin(partitions, (those) => this.#locate(those));
   }
 
   /** Finds out where to read on; tries until it knows or the partitions are gone. */
-  async #begin(names: readonly string[]): Promise<void> {
-    const partitions = names.flatMap((name) => this.#partitions.get(name) ?? []);
+  async #begin(
+    partitions: readonly AssignedPartition[],
+    locate: (partitions: readonly AssignedPartition[]) => Promise<void>,
+  ): Promise<void> {
     for (let failures = 1; !this.#abort.signal.aborted; failures++) {
-      const open = partitions.filter((one) => this.#partitions.get(one.name) === one);
-      if (open.length === 0) return;
+      const held = partitions.filter((one) => this.#partitions.get(one.name) === one);
+      if (held.length === 0) return;
       try {
-        await this.#locate(open);
+        await locate(held);
         this.#outage.over('offsets');
         this.#fetcher.kick();
         return;
@@ -336,14 +341,20 @@ export class KafkaConsumer implements Consumer {
   }
 
   /** What was to be read next is gone: it was kept for too short a time, or the broker lost it. */
-  #onGap(partition: AssignedPartition, first: bigint): void {
+  #onGap(partition: AssignedPartition): void {
     const { name, logger } = this.#deps;
-    logger.error(
-      { consumer: name, partition: partition.name, wanted: String(partition.next), first: String(first) },
-      'consumer: records are gone from Kafka before they were read; reading on at the first that is there',
-    );
-    partition.begin(first);
-    this.#fetcher.kick();
+    const wanted = partition.next;
+    partition.next = undefined;
+    void this.#begin([partition], async () => {
+      const offsets = await this.#listOffsets([partition], ListOffsetTimestamps.EARLIEST);
+      const first = offsets.get(partition.name);
+      if (first === undefined) throw new Error(`no offset was told for ${partition.name}`);
+      logger.error(
+        { consumer: name, partition: partition.name, wanted: String(wanted), first: String(first) },
+        'consumer: records are gone from Kafka before they were read; reading on at the first that is there',
+      );
+      partition.begin(first);
+    });
   }
 
   #showLag(partition: AssignedPartition): void {
