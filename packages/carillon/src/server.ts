@@ -87,6 +87,10 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       logger,
       health,
       metrics: () => metrics.text(),
+      connections: {
+        paths: realtime.requestPaths,
+        handle: (request, response) => realtime.handleRequest(request, response),
+      },
       observe: (method, seconds, code) => metrics.observeCommand(method, seconds, code),
     });
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

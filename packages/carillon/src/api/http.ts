@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify';
 import type { Config } from '../config/config.ts';
 import type { Health } from '../health.ts';
@@ -13,6 +14,11 @@ export interface HttpApiOptions {
   readonly health: () => Promise<Health>;
   /** Prometheus text; absent when metrics are off. */
   readonly metrics?: () => Promise<string>;
+  /** Transports of real time, which take requests themselves. */
+  readonly connections?: {
+    readonly paths: readonly string[];
+    handle(request: IncomingMessage, response: ServerResponse): boolean;
+  };
   readonly observe?: (method: string, seconds: number, errorCode: number | undefined) => void;
 }
 
@@ -83,6 +89,17 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
     app.get(prometheus.handler_prefix, async (_request, reply) => {
       reply.type('text/plain; version=0.0.4; charset=utf-8');
       return metrics();
+    });
+  }
+
+  const { connections } = options;
+  for (const path of connections?.paths ?? []) {
+    app.all(path, {
+      onRequest: async (request, reply) => {
+        reply.hijack();
+        connections?.handle(request.raw, reply.raw);
+      },
+      handler: async () => {},
     });
   }
 

@@ -12,6 +12,9 @@ export interface NamespaceOptions {
   allow_positioning: boolean;
   force_recovery: boolean;
   allow_recovery: boolean;
+  /** Empty: `stream`. */
+  force_recovery_mode: '' | 'stream' | 'cache';
+  auto_cache_recover: boolean;
   presence: boolean;
   join_leave: boolean;
   force_push_join_leave: boolean;
@@ -27,6 +30,9 @@ export interface NamespaceOptions {
   allow_history_for_subscriber: boolean;
   allow_history_for_anonymous: boolean;
   allow_user_limited_channels: boolean;
+  allowed_delta_types: 'fossil'[];
+  delta_publish: boolean;
+  allow_tags_filter: boolean;
   channel_regex: string;
   publication_data_format: '' | 'json' | 'json_object' | 'binary';
 }
@@ -75,6 +81,8 @@ export interface ClientOptions {
   recovery_max_publication_limit: number;
   user_connection_limit: number;
   connection_limit: number;
+  /** New connections a second; 0 for any number. */
+  connection_rate_limit: number;
   connect_include_server_time: boolean;
 }
 
@@ -92,6 +100,24 @@ export interface WebSocketOptions {
   message_size_limit: number;
   compression: boolean;
   write_timeout: number;
+}
+
+/** A transport that is an HTTP response without end. */
+export interface StreamOptions {
+  enabled: boolean;
+  handler_prefix: string;
+  max_request_body_size: number;
+}
+
+export interface UniWebSocketOptions {
+  enabled: boolean;
+  handler_prefix: string;
+  message_size_limit: number;
+  compression: boolean;
+  write_timeout: number;
+  /** Several messages in one frame, a line each. */
+  join_push_messages: boolean;
+  disable_disconnect_push: boolean;
 }
 
 export interface PostgresConsumerOptions {
@@ -351,6 +377,12 @@ export interface Config {
   client: ClientOptions;
   channel: ChannelOptions;
   websocket: WebSocketOptions;
+  http_stream: StreamOptions;
+  sse: StreamOptions;
+  emulation: Omit<StreamOptions, 'enabled'>;
+  uni_websocket: UniWebSocketOptions;
+  uni_http_stream: StreamOptions;
+  uni_sse: StreamOptions;
   database: {
     enabled: boolean;
     postgresql: { dsn: string; replica_dsn: string[]; pool_size: number };

@@ -224,13 +224,13 @@ function parseJson(raw: string): unknown {
 
 /** Keys of Centrifugo's that mean something there but nothing here yet, by the last part of their path. */
 const CENTRIFUGO_KEYS = new Set(
-  `admin grpc_api proxies rpc sse http_stream emulation uni_sse uni_http_stream uni_websocket uni_grpc
+  `admin grpc_api proxies rpc uni_grpc
    webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file redis nats proxy
    cluster_address sentinel_address sentinel_user sentinel_password sentinel_master_name sentinel_client_name sentinel_tls
    client_name force_resp2 history_use_lists presence_hash_field_ttl presence_user_mapping
    jwks insecure_skip_jwks_endpoint_safety_check insecure_skip_token_signature_verify concurrency
-   connection_rate_limit connect_code_to_unidirectional_disconnect allowed_delta_types delta_publish allow_tags_filter
-   force_recovery_mode auto_cache_recover subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
+   connect_code_to_unidirectional_disconnect
+   subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
    nats_jetstream redis_stream
    google_pub_sub aws_sqs azure_service_bus recover_since_enabled`.split(/\s+/),

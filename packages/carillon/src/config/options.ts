@@ -13,6 +13,7 @@ import type {
   PushConfig,
   RedisConfig,
   RedisPresenceConfig,
+  StreamOptions,
   TlsOptions,
   TokenOptions,
   VapidPair,
@@ -43,6 +44,8 @@ const namespace = {
   allow_positioning: flag(),
   force_recovery: flag(),
   allow_recovery: flag(),
+  force_recovery_mode: choice('', ['', 'stream', 'cache']),
+  auto_cache_recover: flag(),
   presence: flag(),
   join_leave: flag(),
   force_push_join_leave: flag(),
@@ -58,6 +61,9 @@ const namespace = {
   allow_history_for_subscriber: flag(),
   allow_history_for_anonymous: flag(),
   allow_user_limited_channels: flag(),
+  allowed_delta_types: texts(['fossil']),
+  delta_publish: flag(),
+  allow_tags_filter: flag(),
   channel_regex: text(),
   publication_data_format: choice('', DATA_FORMATS),
 };
@@ -101,8 +107,17 @@ const client = section<ClientOptions>({
   recovery_max_publication_limit: integer(300, 1),
   user_connection_limit: integer(0),
   connection_limit: integer(0),
+  connection_rate_limit: integer(0),
   connect_include_server_time: flag(),
 });
+
+/** A transport that is an HTTP response without end. */
+const stream = (prefix: string) =>
+  section<StreamOptions>({
+    enabled: flag(),
+    handler_prefix: text(prefix),
+    max_request_body_size: integer(65_536, 1),
+  });
 
 const providers = {
   fcm: section({
@@ -310,6 +325,20 @@ export const CONFIG: Option<Config> = section<Config>({
     compression: flag(),
     write_timeout: duration('1s'),
   }),
+  http_stream: stream('/connection/http_stream'),
+  sse: stream('/connection/sse'),
+  emulation: section({ handler_prefix: text('/emulation'), max_request_body_size: integer(65_536, 1) }),
+  uni_websocket: section({
+    enabled: flag(),
+    handler_prefix: text('/connection/uni_websocket'),
+    message_size_limit: integer(65_536, 1),
+    compression: flag(),
+    write_timeout: duration('1s'),
+    join_push_messages: flag(),
+    disable_disconnect_push: flag(),
+  }),
+  uni_http_stream: stream('/connection/uni_http_stream'),
+  uni_sse: stream('/connection/uni_sse'),
   database: section({
     enabled: flag(true),
     postgresql: section({ dsn: text(), replica_dsn: texts(), pool_size: integer(20, 2, 1_000) }),

@@ -56,6 +56,12 @@ function namespaceProblems(namespace: NamespaceOptions, path: string, metaTtl: n
   for (const key of ['force_recovery', 'allow_recovery', 'force_positioning', 'allow_positioning'] as const) {
     if (namespace[key] && !history) problems.push(`${path}.${key} needs history_size and history_ttl`);
   }
+  if (
+    namespace.auto_cache_recover &&
+    !(namespace.force_recovery && namespace.force_recovery_mode === 'cache')
+  ) {
+    problems.push(`${path}.auto_cache_recover needs force_recovery, and force_recovery_mode "cache"`);
+  }
   if (history && (namespace.history_meta_ttl || metaTtl) < namespace.history_ttl) {
     problems.push(`${path}.history_meta_ttl must not be shorter than history_ttl`);
   }

@@ -1,9 +1,10 @@
 import type { Broker } from './broker.ts';
 import { EpochMismatchError } from './broker.ts';
 import type { Channels } from './channels.ts';
+import { PublicationPush } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
 import type { Publication, StreamPosition } from './publication.ts';
-import { publicationPush, type Subscription } from './subscription.ts';
+import type { Subscription } from './subscription.ts';
 
 /** Channels that are read at once: after a lost connection there may be very many. */
 const CONCURRENCY = 64;
@@ -153,7 +154,7 @@ function deliverTo(
   publication: Publication,
   epoch: string,
 ): void {
-  const push = publicationPush(channel, publication, epoch);
+  const push = new PublicationPush(channel, publication, epoch);
   for (const subscription of subscriptions) subscription.deliver(publication, epoch, push);
 }
 

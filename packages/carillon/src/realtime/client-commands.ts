@@ -78,6 +78,8 @@ export class ClientCommands implements CommandHandler {
   async #publish(session: Session, request: Request): Promise<object> {
     const channel = this.#channel(textOf(request, 'channel'));
     if (!this.#may(session, channel, 'publish')) throw clientError('permissionDenied');
+    // 1 is for maps, which no namespace here has.
+    if (wholeOf(request, 'type') !== 0) throw clientError('permissionDenied');
     const data = payloadIn(request, 'data');
     if (this.#options.channels.dataProblem(channel, data)) throw clientError('badRequest');
     const subscription = session.subscriptions.get(channel.name);

@@ -72,6 +72,21 @@ export function disconnect(name: keyof typeof DISCONNECTS): Disconnect {
   return new Disconnect(...(DISCONNECTS[name] as [number, string]));
 }
 
+/** Why a connection is closed that cannot be told of an error, because it only listens. */
+export function disconnectFor(error: ClientError): Disconnect {
+  switch (error.code) {
+    case 103:
+      return disconnect('permissionDenied');
+    case 109:
+    case 110:
+      return disconnect('connectionExpired');
+    case 111:
+      return disconnect('tooManyRequests');
+    default:
+      return disconnect('internal');
+  }
+}
+
 /** Codes of an `unsubscribe` push; from 2500 on the client subscribes again by itself. */
 export const UNSUBSCRIBE = {
   server: { code: 2000, reason: 'server unsubscribe' },

@@ -21,6 +21,8 @@ export interface ConnectorOptions {
   readonly tokens: TokenVerifier;
   readonly version: string;
   readonly logger: Logger;
+  /** This node's uid. */
+  readonly node: string;
 }
 
 /** Who a connection is, whoever says so. */
@@ -45,7 +47,7 @@ export class Connector {
   }
 
   async connect(session: Session, request: Request): Promise<object> {
-    const { config, hub, subscriber, version } = this.#options;
+    const { config, hub, subscriber, version, node } = this.#options;
     const { client } = config;
     const credentials = await this.#credentials(session, request);
     if (session.state === 'closed') throw disconnect('connectionClosed');
@@ -66,6 +68,7 @@ export class Connector {
     session.expireAt = expireAt;
     session.state = 'connected';
     hub.addSession(session);
+    const { hasMessagePings, isUnidirectional } = session;
     const results = await subscriber.subscribeServerSide(session, subs, positions);
     return {
       client: session.id,
@@ -73,8 +76,13 @@ export class Connector {
       ...timeToLive(session.expireAt),
       data: credentials.data,
       subs: Object.keys(results).length > 0 ? results : undefined,
-      ping: Math.max(1, Math.round(client.ping_interval / 1000)),
-      pong: client.pong_timeout > 0 || undefined,
+      ping:
+        hasMessagePings || isUnidirectional
+          ? Math.max(1, Math.round(client.ping_interval / 1000))
+          : undefined,
+      pong: (hasMessagePings && client.pong_timeout > 0) || undefined,
+      session: isUnidirectional || session.isEmulated ? session.key : undefined,
+      node: session.isEmulated ? node : undefined,
       time: client.connect_include_server_time ? Date.now() : undefined,
     };
   }

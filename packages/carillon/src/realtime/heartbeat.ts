@@ -65,8 +65,7 @@ export class Heartbeat {
     }
     if (session.nextPingAt <= now) {
       session.nextPingAt = now + client.ping_interval;
-      if (client.pong_timeout > 0) session.pongDueAt = now + client.pong_timeout;
-      session.send({});
+      session.ping(client.pong_timeout > 0 ? now + client.pong_timeout : Number.POSITIVE_INFINITY);
     }
     if (session.nextPresenceAt <= now) {
       session.nextPresenceAt = now + client.presence_update_interval;

@@ -1,5 +1,5 @@
 import { disconnect } from './codes.ts';
-import { RawBytes, RawJson } from './payload.ts';
+import { DeltaData, RawBytes, RawJson } from './payload.ts';
 
 /**
  * As `JSON.stringify`, with payloads embedded. Undefined members are left out. The text is a single line.
@@ -8,6 +8,10 @@ import { RawBytes, RawJson } from './payload.ts';
 export function encodeJson(value: unknown): string {
   if (value instanceof RawJson) return oneLine(value.text);
   if (value instanceof RawBytes) throw disconnect('inappropriateProtocol');
+  if (value instanceof DeltaData) {
+    if (!value.isText) throw disconnect('inappropriateProtocol');
+    return JSON.stringify(value.bytes.toString());
+  }
   if (Array.isArray(value)) return `[${value.map(encodeJson).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   let text = '';

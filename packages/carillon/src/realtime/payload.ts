@@ -25,6 +25,18 @@ export class RawBytes {
 /** What publications, infos and replies carry for applications; nothing here looks into it. */
 export type Payload = RawJson | RawBytes;
 
+/** The data of a publication to a subscriber that negotiated deltas: in JSON they stand in a string. */
+export class DeltaData {
+  readonly bytes: Buffer;
+  /** False for bytes that no JSON connection can carry. */
+  readonly isText: boolean;
+
+  constructor(bytes: Buffer, isText: boolean) {
+    this.bytes = bytes;
+    this.isText = isText;
+  }
+}
+
 /** Takes bytes as JSON when they are. They are copied, since they may lie in a larger buffer. */
 export function payloadOfBytes(bytes: Uint8Array): Payload {
   const copy = Buffer.from(bytes);

@@ -14,6 +14,8 @@ export interface Publication {
   readonly offset: number;
   readonly info?: ClientInfo | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Whether its publisher wants it sent as a delta, where subscribers have negotiated that. */
+  readonly delta?: boolean | undefined;
 }
 
 /** Where a channel's stream stands. */

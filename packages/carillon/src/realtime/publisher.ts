@@ -3,10 +3,11 @@ import { CatchUp } from './catch-up.ts';
 import type { Channel, Channels } from './channels.ts';
 import { SharedMessage } from './codec/codec.ts';
 import { disconnect, UNSUBSCRIBE } from './codes.ts';
+import { PublicationPush } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
 import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 import type { Subscriber } from './subscriber.ts';
-import { publicationPush, type Subscription } from './subscription.ts';
+import type { Subscription } from './subscription.ts';
 
 export interface PublishRequest extends Partial<Omit<PublishOptions, 'history'>> {
   readonly skipHistory?: boolean;
@@ -85,7 +86,7 @@ export class Publisher implements BrokerListener {
   #deliver(channel: string, publication: Publication, epoch: string): void {
     const subscribers = this.#hub.subscribers(channel);
     if (!subscribers) return;
-    const push = publicationPush(channel, publication, epoch);
+    const push = new PublicationPush(channel, publication, epoch);
     let missing = false;
     for (const subscription of subscribers) {
       if (!subscription.deliver(publication, epoch, push)) missing = true;

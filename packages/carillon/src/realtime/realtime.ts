@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
@@ -17,11 +17,11 @@ import { Publisher } from './publisher.ts';
 import { Session } from './session.ts';
 import { Subscriber } from './subscriber.ts';
 import { TokenVerifier } from './tokens.ts';
-import type { Transport } from './transport.ts';
-import { WebSocketTransport } from './websocket.ts';
+import type { Transport } from './transports/transport.ts';
+import { Transports, type TransportsConfig } from './transports/transports.ts';
 
 export interface RealtimeOptions {
-  readonly config: Pick<Config, 'client' | 'channel' | 'websocket'>;
+  readonly config: Pick<Config, 'client' | 'channel'> & TransportsConfig;
   readonly logger: Logger;
   readonly nodeName: string;
   /** As clients and `info` see it. */
@@ -44,6 +44,10 @@ export interface Realtime {
   readonly presence: PresenceStore;
   readonly publisher: Publisher;
   readonly subscriber: Subscriber;
+  /** Paths whose requests `handleRequest` takes. */
+  readonly requestPaths: readonly string[];
+  /** Takes an HTTP request of a transport that is no WebSocket; false when its path is not ours. */
+  handleRequest(request: IncomingMessage, response: ServerResponse): boolean;
   /** Takes a WebSocket upgrade; false when its path is not ours. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
   stats(): ReturnType<Hub['stats']>;
@@ -74,6 +78,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     admission,
   });
   publisher.attach(subscriber);
+  const node = { uid: randomUUID(), name: options.nodeName, version: options.version, startedAt: Date.now() };
   const connector = new Connector({
     config,
     channels,
@@ -82,6 +87,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     tokens,
     version: options.version,
     logger,
+    node: node.uid,
   });
   const handler = new ClientCommands({
     config,
@@ -95,27 +101,40 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   });
   /** All open ones, those that have not connected yet included. */
   const open = new Set<Session>();
+  /** Those whose commands come by requests of their own, by key. */
+  const emulated = new Map<string, Session>();
   const onClose = (session: Session) => {
     open.delete(session);
+    emulated.delete(session.key);
     hub.removeSession(session);
     for (const subscription of [...session.subscriptions.values()]) subscriber.remove(subscription);
   };
   const openSession = (transport: Transport) => {
     const session = new Session({ transport, handler, logger, onClose, queueMaxSize: client.queue_max_size });
     open.add(session);
+    if (session.isEmulated) emulated.set(session.key, session);
     return session;
   };
   const heartbeat = new Heartbeat({ client, sessions: () => open, presence, subscriber, publisher });
-  const websocket = new WebSocketTransport({ config, open: openSession, connections: () => open.size });
+  const transports = new Transports({
+    config,
+    logger,
+    node: node.uid,
+    open: openSession,
+    connections: () => open.size,
+    session: (key) => emulated.get(key),
+  });
   return {
-    node: { uid: randomUUID(), name: options.nodeName, version: options.version, startedAt: Date.now() },
+    node,
     hub,
     channels,
     broker,
     presence,
     publisher,
     subscriber,
-    handleUpgrade: (request, socket, head) => websocket.handleUpgrade(request, socket, head),
+    requestPaths: transports.paths,
+    handleUpgrade: (request, socket, head) => transports.handleUpgrade(request, socket, head),
+    handleRequest: (request, response) => transports.handleRequest(request, response),
     stats: () => hub.stats(),
     async close() {
       heartbeat.close();

@@ -34,3 +34,17 @@ export async function recover(
     return { recovered: false, publications: [], top: { offset, epoch } };
   }
 }
+
+/** Of a stream where only the newest publication counts: that one, unless the client has it already. */
+export async function recoverLatest(
+  broker: Broker,
+  channel: string,
+  since: StreamPosition,
+  options: HistoryOptions,
+): Promise<Recovery> {
+  const { publications, offset, epoch } = await broker.history(channel, { limit: 1, reverse: true }, options);
+  const [latest] = publications;
+  const isThere = since.offset > 0 && since.offset === offset && since.epoch === epoch;
+  const recovered = latest ? latest.offset === offset : isThere;
+  return { recovered, publications: latest && recovered && !isThere ? [latest] : [], top: { offset, epoch } };
+}

@@ -8,12 +8,13 @@ import {
   type Disconnect,
   Disconnect as DisconnectError,
   disconnect,
+  disconnectFor,
 } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
 import type { Command } from './commands.ts';
 import type { Payload } from './payload.ts';
 import type { Subscription } from './subscription.ts';
-import type { Transport } from './transport.ts';
+import type { Transport } from './transports/transport.ts';
 
 /** More commands than this waiting behind a slow one is a flood. */
 const MAX_WAITING_COMMANDS = 4_096;
@@ -35,7 +36,10 @@ export interface SessionOptions {
  * transport is closing, subscriptions are gone, nothing is sent any more.
  */
 export class Session {
+  /** Others see it, in presence and publications. */
   readonly id = randomUUID();
+  /** Known to the client alone: whoever has it may send commands for an emulated connection. */
+  readonly key = randomUUID();
   readonly connectedAt = Date.now();
   readonly subscriptions = new Map<string, Subscription>();
   state: 'fresh' | 'connected' | 'refused' | 'closed' = 'fresh';
@@ -104,6 +108,32 @@ export class Session {
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 
+  get isUnidirectional(): boolean {
+    return this.#options.transport.unidirectional ?? false;
+  }
+
+  get isEmulated(): boolean {
+    return this.#options.transport.emulated ?? false;
+  }
+
+  /** Whether pings are messages, which the client answers with messages. */
+  get hasMessagePings(): boolean {
+    return !this.#options.transport.ping && !this.isUnidirectional;
+  }
+
+  /** Sends a ping. Who can answer must do so by `pongDueAt`. */
+  ping(pongDueAt: number): void {
+    const { ping, unidirectional } = this.#options.transport;
+    if (ping || !unidirectional) this.pongDueAt = pongDueAt;
+    ping?.();
+    if (!ping || unidirectional) this.send({});
+  }
+
+  /** The transport's own ping was answered. */
+  onPong(): void {
+    this.pongDueAt = Number.POSITIVE_INFINITY;
+  }
+
   /** Closes from our side; the client learns why. Later calls do nothing. */
   disconnect({ code, message }: Disconnect): void {
     if (this.state === 'closed') return;
@@ -155,7 +185,7 @@ export class Session {
   async #handle(command: Command): Promise<void> {
     const { id, name } = command;
     if (id === 0 && name !== 'send') {
-      this.#onPong();
+      this.#onPongMessage();
       return;
     }
     if (name === undefined) throw disconnect('badRequest');
@@ -167,6 +197,7 @@ export class Session {
       // What the broker cannot do now, the client may try again.
       const error = thrown instanceof UnavailableError ? clientError('internal') : thrown;
       if (!(error instanceof ClientError)) throw error;
+      if (this.isUnidirectional) throw disconnectFor(error);
       const { code, message, temporary } = error;
       this.send({ id, error: { code, message, temporary: temporary || undefined } });
       if (name === 'connect') this.state = 'refused';
@@ -176,9 +207,9 @@ export class Session {
     await this.#options.handler.afterReply(this, name, command.request);
   }
 
-  #onPong(): void {
-    if (this.state !== 'connected' || this.pongDueAt === Number.POSITIVE_INFINITY)
-      throw disconnect('badRequest');
+  #onPongMessage(): void {
+    const isDue = this.hasMessagePings && this.pongDueAt !== Number.POSITIVE_INFINITY;
+    if (this.state !== 'connected' || !isDue) throw disconnect('badRequest');
     this.pongDueAt = Number.POSITIVE_INFINITY;
   }
 }

@@ -6,15 +6,17 @@ import type { SubscriptionClaims } from './claims.ts';
 import { clientError, disconnect } from './codes.ts';
 import { flagOf, textOf, wholeOf } from './commands.ts';
 import { isPast, timeToLive } from './connector.ts';
+import { deltaBodies } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
 import type { Payload } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { PresenceStore } from './presence.ts';
 import { publicationBody, type StreamPosition } from './publication.ts';
 import type { Publisher } from './publisher.ts';
-import { type Recovery, recover } from './recovery.ts';
+import { type Recovery, recover, recoverLatest } from './recovery.ts';
 import type { Session } from './session.ts';
 import { Subscription } from './subscription.ts';
+import { readTagsFilter } from './tags-filter.ts';
 
 type Request = Readonly<Record<string, unknown>>;
 
@@ -42,6 +44,21 @@ interface Plan {
   readonly request: Request;
 }
 
+/** What a client learns of its subscription (client-protocol, section 4). */
+interface SubscribeResult {
+  readonly expires?: boolean;
+  readonly ttl?: number;
+  readonly recoverable?: boolean | undefined;
+  readonly positioned?: boolean;
+  readonly epoch?: string;
+  readonly offset?: number | undefined;
+  readonly publications?: readonly object[] | undefined;
+  readonly recovered?: boolean | undefined;
+  readonly was_recovering?: boolean | undefined;
+  readonly data?: Payload | undefined;
+  readonly delta?: boolean | undefined;
+}
+
 /** Lets sessions into channels and out again (client-protocol, sections 4 and 8). */
 export class Subscriber {
   readonly #options: SubscriberOptions;
@@ -66,8 +83,8 @@ export class Subscriber {
     session: Session,
     subs: ServerSide,
     positions: ReadonlyMap<string, Request>,
-  ): Promise<Record<string, object>> {
-    const results: Record<string, object> = {};
+  ): Promise<Record<string, SubscribeResult>> {
+    const results: Record<string, SubscribeResult> = {};
     for (const [name, { fromToken, ...claims }] of subs) {
       const channel = this.#options.channels.find(name);
       if (!channel) throw clientError('unknownChannel');
@@ -84,7 +101,8 @@ export class Subscriber {
   }
 
   /**
-   * A server-side subscription of a live connection, by the server API: the result goes out as a push. It takes the place
+   * A server-side subscription of a live connection, by the server API: the result goes out as a push, and what was
+   * recovered follows as publications. It takes the place
    * of the one there is, so that a command can be repeated.
    */
   async subscribeLive(
@@ -103,7 +121,10 @@ export class Subscriber {
       fromToken: false,
       request,
     });
-    session.send({ push: { channel: channel.name, subscribe: result } });
+    const { recoverable, positioned, epoch, offset, data, publications = [] } = result;
+    const subscribe = { recoverable, positioned, epoch, offset, data };
+    session.send({ push: { channel: channel.name, subscribe } });
+    for (const pub of publications) session.send({ push: { channel: channel.name, pub } });
     this.afterReply(session, channel.name);
   }
 
@@ -111,7 +132,7 @@ export class Subscriber {
   afterReply(session: Session, name: string): void {
     const subscription = session.subscriptions.get(name);
     if (!subscription || subscription.isLive) return;
-    if (!subscription.goLive(subscription.position)) {
+    if (!subscription.goLive()) {
       session.disconnect(disconnect('insufficientState'));
       return;
     }
@@ -155,7 +176,10 @@ export class Subscriber {
     const type = wholeOf(request, 'type');
     if (type >= 1 && type <= 3) throw clientError('permissionDenied');
     if (type === 4) throw clientError('notAvailable');
-    if (request.tf !== undefined && request.tf !== null) throw clientError('badRequest');
+    if (hasFilter(request)) {
+      if (!channel.options.allow_tags_filter || delta || !readTagsFilter(request.tf))
+        throw clientError('badRequest');
+    }
     return channel;
   }
 
@@ -165,10 +189,13 @@ export class Subscriber {
       throw clientError('limitExceeded');
   }
 
-  async #start(session: Session, plan: Plan): Promise<object> {
-    const { hub, broker, channels, config } = this.#options;
+  async #start(session: Session, plan: Plan): Promise<SubscribeResult> {
+    const { hub } = this.#options;
     const { grant, serverSide, fromToken, request } = plan;
     const channel = withOverride(plan.channel, grant.override);
+    // The client may have gone meanwhile.
+    if (session.state === 'closed') throw disconnect('connectionClosed');
+    const wishes = this.#wishes(session, channel, request);
     const subscription = new Subscription({
       session,
       channel,
@@ -176,25 +203,27 @@ export class Subscriber {
       fromToken,
       info: grant.info,
       expireAt: grant.expireAt,
-      ...this.#wishes(session, channel, request),
+      ...wishes,
+      delta: wishes.positioned && wantsDelta(channel, request),
+      filter: hasFilter(request) ? readTagsFilter(request.tf) : undefined,
     });
     session.subscriptions.set(channel.name, subscription);
     hub.addSubscription(subscription);
     try {
       await this.#enter(subscription);
-      if (!subscription.positioned) return { ...timeToLive(grant.expireAt), data: grant.data };
       const wanted = flagOf(request, 'recover');
+      if (!subscription.positioned) {
+        return { ...timeToLive(grant.expireAt), was_recovering: wanted || undefined, data: grant.data };
+      }
       const since: StreamPosition = { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
-      const limit = config.client.recovery_max_publication_limit;
-      const options = channels.history(channel);
-      const recovering = wanted && subscription.recoverable;
-      const state = recovering
-        ? await recover(broker, channel.name, since, limit, options)
-        : await this.#currentTop(channel);
-      if (recovering && !state.recovered && wholeOf(request, 'flag') & REJECT_UNRECOVERED) {
+      const byCache = channel.options.force_recovery_mode === 'cache';
+      const recovering =
+        subscription.recoverable && (wanted || (byCache && channel.options.auto_cache_recover));
+      const state = await this.#state(subscription, since, { recovering, byCache });
+      if (recovering && !state.recovered && !byCache && wholeOf(request, 'flag') & REJECT_UNRECOVERED) {
         throw clientError('unrecoverablePosition');
       }
-      return this.#result(subscription, state, { since, wanted, data: grant.data });
+      return this.#result(subscription, state, { since, wanted: wanted || recovering, data: grant.data });
     } catch (error) {
       this.remove(subscription);
       throw error;
@@ -211,25 +240,42 @@ export class Subscriber {
     ]);
   }
 
+  /** Where the stream stands, and what was missed when it is to be recovered. */
+  #state(
+    { channel }: Subscription,
+    since: StreamPosition,
+    { recovering, byCache }: { recovering: boolean; byCache: boolean },
+  ): Promise<Recovery> {
+    const { broker, channels, config } = this.#options;
+    if (!recovering) return this.#currentTop(channel);
+    const options = channels.history(channel);
+    if (byCache) return recoverLatest(broker, channel.name, since, options);
+    return recover(broker, channel.name, since, config.client.recovery_max_publication_limit, options);
+  }
+
   #result(
     subscription: Subscription,
     state: Recovery,
     asked: { since: StreamPosition; wanted: boolean; data: Payload | undefined },
-  ): object {
-    const { top, recovered } = state;
-    const { publications } = state;
+  ): SubscribeResult {
+    const { top, recovered, publications: missed } = state;
+    const { delta, filter } = subscription;
     // What was published since history was read is held, and follows the reply.
-    subscription.position = { offset: publications.at(-1)?.offset ?? top.offset, epoch: top.epoch };
+    const position = { offset: missed.at(-1)?.offset ?? top.offset, epoch: top.epoch };
+    subscription.startFrom(position, missed.at(-1));
+    const publications = filter ? missed.filter(({ tags }) => filter(tags ?? {})) : missed;
+    const bodies = delta ? deltaBodies(publications) : publications.map((item) => publicationBody(item));
     return {
       ...timeToLive(subscription.expireAt),
       recoverable: subscription.recoverable || undefined,
       positioned: true,
       epoch: top.epoch,
       offset: (recovered ? asked.since.offset : top.offset) || undefined,
-      publications: publications.length > 0 ? publications.map((item) => publicationBody(item)) : undefined,
+      publications: bodies.length > 0 ? bodies : undefined,
       recovered: recovered || undefined,
       was_recovering: asked.wanted || undefined,
       data: asked.data,
+      delta: delta || undefined,
     };
   }
 
@@ -264,4 +310,13 @@ export class Subscriber {
       (options.force_push_join_leave || (flagOf(request, 'join_leave') && may('presence')));
     return { recoverable, positioned, joinLeave };
   }
+}
+
+/** Null stands for an absent filter in JSON. */
+function hasFilter(request: Request): boolean {
+  return request.tf !== undefined && request.tf !== null;
+}
+
+function wantsDelta({ options }: Channel, request: Request): boolean {
+  return request.delta === 'fossil' && options.allowed_delta_types.includes('fossil');
 }

@@ -1,8 +1,9 @@
 import type { Channel } from './channels.ts';
-import { SharedMessage } from './codec/codec.ts';
+import type { PublicationPush } from './delta/publication-push.ts';
 import type { Payload } from './payload.ts';
-import { type ClientInfo, type Publication, publicationBody, type StreamPosition } from './publication.ts';
+import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 import type { Session } from './session.ts';
+import type { TagsFilter } from './tags-filter.ts';
 
 export interface SubscriptionOptions {
   readonly session: Session;
@@ -16,6 +17,10 @@ export interface SubscriptionOptions {
   readonly recoverable: boolean;
   readonly positioned: boolean;
   readonly joinLeave: boolean;
+  /** Publications may go out as deltas. */
+  readonly delta: boolean;
+  /** Which publications are wanted; undefined for all. */
+  readonly filter: TagsFilter | undefined;
 }
 
 /**
@@ -34,13 +39,17 @@ export class Subscription {
   readonly recoverable: boolean;
   readonly positioned: boolean;
   readonly joinLeave: boolean;
+  readonly delta: boolean;
+  readonly filter: TagsFilter | undefined;
   expireAt: number;
   position: StreamPosition = { offset: 0, epoch: '' };
   /** When it was last known to have all that was published; milliseconds. */
   confirmedAt = 0;
   /** Publications may not have come while it was starting. */
   mayHaveMissed = false;
-  #held: { publication: Publication; epoch: string }[] | undefined = [];
+  #held: { publication: Publication; epoch: string; push: PublicationPush }[] | undefined = [];
+  /** What the client has, for a delta against it. */
+  #base: Publication | undefined;
 
   constructor(options: SubscriptionOptions) {
     this.session = options.session;
@@ -52,6 +61,8 @@ export class Subscription {
     this.recoverable = options.recoverable;
     this.positioned = options.positioned;
     this.joinLeave = options.joinLeave;
+    this.delta = options.delta;
+    this.filter = options.filter;
   }
 
   get isLive(): boolean {
@@ -64,12 +75,12 @@ export class Subscription {
   }
 
   /**
-   * Hands over a publication. `push` is what carries it to all receivers.
+   * Hands over a publication. `push` carries it to all receivers.
    * @returns false when it cannot follow what was sent before: something is missing between
    */
-  deliver(publication: Publication, epoch: string, push: SharedMessage): boolean {
+  deliver(publication: Publication, epoch: string, push: PublicationPush): boolean {
     if (this.#held) {
-      this.#held.push({ publication, epoch });
+      this.#held.push({ publication, epoch, push });
       return true;
     }
     if (this.positioned && publication.offset > 0) {
@@ -79,25 +90,33 @@ export class Subscription {
       this.position = { offset: publication.offset, epoch };
     }
     this.confirmedAt = Date.now();
-    this.session.sendShared(push);
+    if (this.filter && !this.filter(publication.tags ?? {})) return true;
+    if (!this.delta) {
+      this.session.sendShared(push.plain());
+      return true;
+    }
+    const asDelta = publication.delta || this.channel.options.delta_publish;
+    this.session.sendShared(push.delta(asDelta ? this.#base : undefined));
+    this.#base = publication;
     return true;
   }
 
   /**
-   * Goes live from `position`; what was held and is newer follows at once.
+   * Notes what the reply tells the client: where it stands, and the last publication that it has by then.
+   */
+  startFrom(position: StreamPosition, last: Publication | undefined): void {
+    this.position = position;
+    this.#base = last;
+  }
+
+  /**
+   * Goes live; what was held and is newer follows at once.
    * @returns false when there is a hole
    */
-  goLive(position: StreamPosition): boolean {
-    this.position = position;
+  goLive(): boolean {
     this.confirmedAt = Date.now();
     const held = this.#held ?? [];
     this.#held = undefined;
-    return held.every(({ publication, epoch }) =>
-      this.deliver(publication, epoch, publicationPush(this.channel.name, publication, epoch)),
-    );
+    return held.every(({ publication, epoch, push }) => this.deliver(publication, epoch, push));
   }
-}
-
-export function publicationPush(channel: string, publication: Publication, epoch: string): SharedMessage {
-  return new SharedMessage({ push: { channel, pub: publicationBody(publication, epoch) } });
 }

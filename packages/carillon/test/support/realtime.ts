@@ -7,12 +7,16 @@ import { WebSocket } from 'ws';
 import { resolveConfig } from '../../src/config/load.ts';
 import type { Logger } from '../../src/logger.ts';
 import type { Engine } from '../../src/realtime/engine.ts';
+import type { Publication } from '../../src/realtime/publication.ts';
 import { createRealtime, type Realtime } from '../../src/realtime/realtime.ts';
 
 export const SECRET = 'a secret for tests';
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Namespaces that the tests use: `news` with history and recovery, `open` for everybody, `plain` with nothing. */
+/**
+ * Namespaces that the tests use: `news` with history and recovery, `open` for everybody, `plain` with nothing, and one each
+ * for deltas, recovery of the newest publication, and filters.
+ */
 const CONFIG = {
   client: { token: { hmac_secret_key: SECRET }, allowed_origins: ['http://localhost:*'] },
   channel: {
@@ -35,6 +39,34 @@ const CONFIG = {
         force_push_join_leave: true,
       },
       { name: 'plain' },
+      {
+        name: 'delta',
+        history_size: 300,
+        history_ttl: '60s',
+        force_recovery: true,
+        allow_subscribe_for_client: true,
+        allow_history_for_subscriber: true,
+        allowed_delta_types: ['fossil'],
+        delta_publish: true,
+      },
+      {
+        name: 'cache',
+        history_size: 10,
+        history_ttl: '60s',
+        force_recovery: true,
+        force_recovery_mode: 'cache',
+        auto_cache_recover: true,
+        allow_subscribe_for_client: true,
+      },
+      {
+        name: 'tagged',
+        history_size: 10,
+        history_ttl: '60s',
+        force_recovery: true,
+        allow_subscribe_for_client: true,
+        allow_tags_filter: true,
+        allowed_delta_types: ['fossil'],
+      },
     ],
   },
 };
@@ -44,27 +76,32 @@ export interface RealtimeServer {
   readonly url: string;
   /** Cuts every TCP connection, without a goodbye. */
   cutConnections(): void;
-  publish(channel: string, data: unknown): Promise<void>;
+  /** The server's address for other transports than WebSocket. */
+  readonly origin: string;
+  publish(channel: string, data: unknown, rest?: Partial<Publication>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Real time behind a bare HTTP server. `client` is laid over the configuration's section, namespaces are added. */
+/**
+ * Real time behind a bare HTTP server. `client` is laid over the configuration's section, namespaces are added, other
+ * sections are as given.
+ */
 export async function startRealtime({
   client = {},
-  websocket = {},
   namespaces = [],
   engine,
+  ...sections
 }: {
   client?: object;
-  websocket?: object;
   namespaces?: object[];
   engine?: Engine;
+  [section: string]: object | undefined;
 } = {}): Promise<RealtimeServer> {
   const { config } = resolveConfig({
     ...CONFIG,
+    ...sections,
     client: { ...CONFIG.client, ...client },
     channel: { namespaces: [...CONFIG.channel.namespaces, ...namespaces] },
-    websocket,
   });
   const realtime = createRealtime({
     config,
@@ -82,19 +119,24 @@ export async function startRealtime({
   server.on('upgrade', (request, socket, head) => {
     if (!realtime.handleUpgrade(request, socket, head)) socket.destroy();
   });
+  server.on('request', (request, response) => {
+    if (!realtime.handleRequest(request, response)) response.writeHead(404).end();
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     realtime,
-    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/connection/websocket`,
+    url: `ws://${host}/connection/websocket`,
+    origin: `http://${host}`,
     cutConnections() {
       for (const socket of sockets) socket.destroy();
     },
-    async publish(name, data) {
+    async publish(name, data, rest = {}) {
       const channel = realtime.channels.find(name);
       if (!channel) throw new Error(`no channel ${name}`);
       const { RawJson } = await import('../../src/realtime/payload.ts');
-      await realtime.publisher.publish(channel, { data: RawJson.of(data) });
+      await realtime.publisher.publish(channel, { ...rest, data: RawJson.of(data) });
     },
     async close() {
       await realtime.close();

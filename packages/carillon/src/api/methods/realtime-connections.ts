@@ -92,7 +92,7 @@ function sessionsOf(
 ): Session[] {
   return realtime.hub
     .sessionsOf(user ?? '')
-    .filter(({ id }) => (!client || id === client) && (!session || id === session));
+    .filter(({ id, key }) => (!client || id === client) && (!session || key === session || id === session));
 }
 
 function closeReason(given: { code?: number; reason?: string } | undefined): Disconnect {

@@ -96,7 +96,7 @@ async function publishTo(
   if (problem) throw badRequest('data', problem);
   return realtime.publisher.publish(
     channel,
-    { data: data ?? new RawJson('null'), tags: request.tags },
+    { data: data ?? new RawJson('null'), tags: request.tags, delta: request.delta },
     {
       skipHistory: request.skip_history ?? false,
       idempotencyKey: request.idempotency_key ?? '',

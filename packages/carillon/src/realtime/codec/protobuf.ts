@@ -1,13 +1,28 @@
 import protobuf from 'protobufjs';
 import { disconnect } from '../codes.ts';
 import { type Command, requestOf } from '../commands.ts';
-import { RawBytes, RawJson } from '../payload.ts';
+import { DeltaData, RawBytes, RawJson } from '../payload.ts';
 import type { Codec } from './codec.ts';
 import { CLIENT_PROTOCOL } from './schema.ts';
 
 const { root } = protobuf.parse(CLIENT_PROTOCOL, { keepCase: true });
 const CommandType = root.lookupType('Command');
 const ReplyType = root.lookupType('Reply');
+
+const EmulationType = root.lookupType('EmulationRequest');
+
+/** Commands for the connection that `session` is the key of, on the node with the uid `node`. */
+export interface EmulationRequest {
+  readonly node: string;
+  readonly session: string;
+  readonly data: Buffer;
+}
+
+/** Reads an emulation request; throws when it is none. */
+export function decodeEmulation(body: Buffer): EmulationRequest {
+  const { node = '', session = '', data = [] } = EmulationType.toObject(EmulationType.decode(body));
+  return { node, session, data: Buffer.from(data) };
+}
 
 /** Protobuf: messages behind their length as a varint. */
 export const protobufCodec: Codec = {
@@ -33,7 +48,7 @@ export const protobufCodec: Codec = {
 
 /** The same message with the bytes of its payloads in their places. */
 function withBytes(value: unknown): unknown {
-  if (value instanceof RawBytes) return value.bytes;
+  if (value instanceof RawBytes || value instanceof DeltaData) return value.bytes;
   if (value instanceof RawJson) return Buffer.from(value.text);
   if (Array.isArray(value)) return value.map(withBytes);
   if (typeof value !== 'object' || value === null) return value;

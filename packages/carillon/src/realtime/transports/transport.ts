@@ -1,0 +1,31 @@
+import type { IncomingMessage } from 'node:http';
+import type { Codec, Encoded } from '../codec/codec.ts';
+
+/** The wire under one session, whatever it is made of. */
+export interface Transport {
+  readonly name: string;
+  readonly codec: Codec;
+  /** Clients that can only listen: they get pushes alone, and connect by their first and only request. */
+  readonly unidirectional?: boolean;
+  /** Commands come by requests of their own, which name the session by its key. */
+  readonly emulated?: boolean;
+  /** Sends a ping of the transport's own, whose answer is handed to `Session.onPong`. */
+  readonly ping?: () => void;
+  /** Sends several encoded messages, in order. */
+  write(messages: readonly Encoded[]): void;
+  /** Bytes that the peer has not taken yet. */
+  buffered(): number;
+  /** Ends the connection so that the client learns code and reason. */
+  close(code: number, reason: string): void;
+}
+
+/** What tells a client why it is sent away, where the transport has no way of its own to say so. */
+export function disconnectPush(code: number, reason: string): object {
+  return { push: { disconnect: { code, reason } } };
+}
+
+export function queryOf(request: IncomingMessage): URLSearchParams {
+  const url = request.url ?? '';
+  const start = url.indexOf('?');
+  return new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
+}

@@ -1,0 +1,103 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Config } from '../../config/config.ts';
+import type { Codec } from '../codec/codec.ts';
+import { jsonCodec } from '../codec/json.ts';
+import { protobufCodec } from '../codec/protobuf.ts';
+import type { Session } from '../session.ts';
+import type { ConnectionRules } from './connection-rules.ts';
+import { queryOf, type Transport } from './transport.ts';
+
+export interface WebSocketOptions {
+  readonly config: Pick<Config, 'websocket'>;
+  readonly rules: ConnectionRules;
+  /** Makes the session that a new connection belongs to. */
+  readonly open: (transport: Transport) => Session;
+}
+
+const PROTOBUF = 'centrifuge-protobuf';
+const SUBPROTOCOLS = [PROTOBUF, 'centrifuge-json'];
+
+/** The WebSocket transport: JSON in text frames, Protobuf in binary ones (client-protocol, sections 1 and 2). */
+export class WebSocketTransport {
+  readonly #options: WebSocketOptions;
+  readonly #server: WebSocketServer;
+
+  constructor(options: WebSocketOptions) {
+    this.#options = options;
+    const { websocket } = options.config;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      maxPayload: websocket.message_size_limit,
+      perMessageDeflate: websocket.compression,
+      clientTracking: false,
+      handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
+    });
+  }
+
+  /** Takes an upgrade request; false when its path is not ours. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, path: string): boolean {
+    const { config, rules } = this.#options;
+    const { websocket } = config;
+    if (websocket.disabled || path !== websocket.handler_prefix) return false;
+    if (isAdmitted(rules, request, socket)) {
+      this.#server.handleUpgrade(request, socket, head, (connection) => this.#accept(connection, request));
+    }
+    return true;
+  }
+
+  #accept(connection: WebSocket, request: IncomingMessage): void {
+    const { config, open } = this.#options;
+    const query = queryOf(request);
+    const codec = codecOf(query, connection.protocol);
+    const session = open({
+      name: 'websocket',
+      codec,
+      write: (messages) => connection.send(codec.frame(messages)),
+      buffered: () => connection.bufferedAmount,
+      close: (code, reason) => closeSoon(connection, code, reason, config.websocket.write_timeout),
+      // For debugging tools, which know nothing of pings that are messages.
+      ...(query.get('cf_ws_frame_ping_pong') === 'true' && { ping: () => connection.ping() }),
+    });
+    connection.on('message', (data) => session.receive(data as Buffer));
+    watch(connection, session);
+  }
+}
+
+/** Refuses who must not connect: a page of a foreign origin, or one too many. */
+export function isAdmitted(rules: ConnectionRules, request: IncomingMessage, socket: Duplex): boolean {
+  if (!rules.allowsOrigin(request.headers.origin)) refuse(socket, '403 Forbidden');
+  else if (!rules.admits()) refuse(socket, '503 Service Unavailable');
+  else return true;
+  return false;
+}
+
+export function refuse(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+/** Tells a session of what happens to its connection. */
+export function watch(connection: WebSocket, session: Session): void {
+  connection.on('pong', () => {
+    if (!session.hasMessagePings) session.onPong();
+  });
+  connection.on('close', () => session.onTransportClosed());
+  // ws has closed with the right code by then (1009 for a frame over the limit, 1007 for wrong UTF-8).
+  connection.on('error', () => session.onTransportClosed());
+}
+
+/** Sends the close frame, and cuts the line when the peer does not answer it. */
+export function closeSoon(connection: WebSocket, code: number, reason: string, timeoutMs: number): void {
+  connection.close(code, reason);
+  const timer = setTimeout(() => connection.terminate(), timeoutMs);
+  timer.unref();
+  connection.once('close', () => clearTimeout(timer));
+}
+
+/** Protobuf by subprotocol, or by query for clients that cannot offer one; JSON otherwise. */
+function codecOf(query: URLSearchParams, subprotocol: string): Codec {
+  const isProtobuf =
+    subprotocol === PROTOBUF || query.get('format') === 'protobuf' || query.get('cf_protocol') === 'protobuf';
+  return isProtobuf ? protobufCodec : jsonCodec;
+}
