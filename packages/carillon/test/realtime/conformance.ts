@@ -96,13 +96,14 @@ export function brokerConformance(open: () => Promise<{ broker: Broker; close():
     assert.equal(ear.publications.at(-1)?.epoch, '');
   });
 
-  test('data, tags and info come as they were given, live and from history', async () => {
+  test('data, tags, info and the wish for a delta come as they were given, live and from history', async () => {
     await broker.subscribe('whole');
     const given: Omit<Publication, 'offset'>[] = [
       { data: new RawJson('{"a" : [1, "ü\\n\\u0000:🎈"]}') },
       { data: new RawBytes(Buffer.from([0, 10, 13, 58, 255])) },
       { data: new RawBytes(Buffer.alloc(0)) },
       { data: RawJson.of('x'), tags: { 'a:b\n': 'c', __proto__x: '' } },
+      { data: RawJson.of({ n: 2 }), delta: true },
       {
         data: RawJson.of(null),
         info: {

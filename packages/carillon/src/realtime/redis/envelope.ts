@@ -2,7 +2,8 @@
  * How publications and clients are written in Redis: text, in which JSON payloads stand as they came, so that they are not
  * parsed on their way; other bytes are base64.
  *
- * - a publication: a header, a newline, data. The header is empty, or JSON of `i` (info), `t` (tags), `b` (data is base64)
+ * - a publication: a header, a newline, data. The header is empty, or JSON of `i` (info), `t` (tags), `b` (data is base64), `d`
+ *   (a delta is wanted)
  * - a message: `p<offset>:<epoch>:<publication>`, `j<client>` for a join, `l<client>` for a leave
  * - a client: JSON of its user, a newline, JSON of the rest
  */
@@ -16,13 +17,19 @@ interface Header {
   readonly i?: string | undefined;
   readonly t?: Readonly<Record<string, string>> | undefined;
   readonly b?: 1 | undefined;
+  readonly d?: 1 | undefined;
 }
 
-export function writePublication({ data, info, tags }: Omit<Publication, 'offset'>): string {
+export function writePublication({ data, info, tags, delta }: Omit<Publication, 'offset'>): string {
   const isBinary = data instanceof RawBytes;
   const text = isBinary ? data.bytes.toString('base64') : data.text;
-  if (!info && !tags && !isBinary) return `\n${text}`;
-  const header: Header = { i: info && writeClient(info), t: tags, b: isBinary ? 1 : undefined };
+  if (!info && !tags && !isBinary && !delta) return `\n${text}`;
+  const header: Header = {
+    i: info && writeClient(info),
+    t: tags,
+    b: isBinary ? 1 : undefined,
+    d: delta ? 1 : undefined,
+  };
   return `${JSON.stringify(header)}\n${text}`;
 }
 
@@ -30,12 +37,13 @@ export function readPublication(text: string, offset: number): Publication {
   const end = text.indexOf('\n');
   const body = text.slice(end + 1);
   if (end === 0) return { data: new RawJson(body), offset };
-  const { i, t, b } = JSON.parse(text.slice(0, end)) as Header;
+  const { i, t, b, d } = JSON.parse(text.slice(0, end)) as Header;
   return {
     data: b ? new RawBytes(Buffer.from(body, 'base64')) : new RawJson(body),
     offset,
     ...(i && { info: readClient(i) }),
     ...(t && { tags: t }),
+    ...(d && { delta: true }),
   };
 }
 
