@@ -73,7 +73,9 @@ function pick(half: string, globs: string[]): string[] {
 
 async function runFiles(paths: string[], concurrency: number): Promise<void> {
   if (paths.length === 0) return;
-  const stream = run({ files: paths, concurrency, timeout: 180_000 });
+  // The official client takes what browsers have: server-sent events, too.
+  const execArgv = ['--experimental-eventsource', '--disable-warning=ExperimentalWarning'];
+  const stream = run({ files: paths, concurrency, timeout: 180_000, execArgv });
   const isTest = (details: object) => (details as { type?: string }).type !== 'suite';
   stream.on('test:pass', ({ skip, details }) => {
     if (skip !== undefined) count.skipped += 1;
