@@ -71,7 +71,14 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
     });
     if (!engine) return await startWorkerHttp({ config, logger, metrics, health, db, closers, close });
     const nodeName = `${hostname()}_${config.http_server.port}`;
-    const realtime = createRealtime({ config, logger, nodeName, version: VERSION, engine });
+    const realtime = createRealtime({
+      config,
+      logger,
+      nodeName,
+      version: VERSION,
+      engine,
+      onProxyCall: (call) => metrics.observeProxyCall(call),
+    });
     closers.push(() => realtime.close());
     metrics.observeRealtime(() => realtime.stats());
 

@@ -3,6 +3,7 @@
  * Centrifugo v6's (`server-api` section 8, `push-api` section 10, `client-protocol` section 10, `consumers`).
  */
 import type { ProviderName } from '../push/providers/provider.ts';
+import type { ProxyOptions, RpcConfig } from './proxies.ts';
 
 export interface NamespaceOptions {
   history_size: number;
@@ -35,6 +36,12 @@ export interface NamespaceOptions {
   allow_tags_filter: boolean;
   channel_regex: string;
   publication_data_format: '' | 'json' | 'json_object' | 'binary';
+  subscribe_proxy_enabled: boolean;
+  subscribe_proxy_name: string;
+  publish_proxy_enabled: boolean;
+  publish_proxy_name: string;
+  sub_refresh_proxy_enabled: boolean;
+  sub_refresh_proxy_name: string;
 }
 
 export interface TokenOptions {
@@ -62,6 +69,7 @@ export interface ClientOptions {
   disallow_anonymous_connection_tokens: boolean;
   token: TokenOptions;
   subscription_token: TokenOptions & { enabled: boolean };
+  proxy: { connect: ProxyOptions & { enabled: boolean }; refresh: ProxyOptions & { enabled: boolean } };
   subscribe_to_user_personal_channel: {
     enabled: boolean;
     personal_channel_namespace: string;
@@ -90,6 +98,8 @@ export interface ChannelOptions {
   max_length: number;
   history_meta_ttl: number;
   publication_data_format: '' | 'json' | 'json_object' | 'binary';
+  /** The proxies that namespaces have under the name `default`. */
+  proxy: { subscribe: ProxyOptions; publish: ProxyOptions; sub_refresh: ProxyOptions };
   without_namespace: NamespaceOptions;
   namespaces: ({ name: string } & NamespaceOptions)[];
 }
@@ -376,6 +386,9 @@ export interface Config {
   prometheus: { enabled: boolean; handler_prefix: string };
   client: ClientOptions;
   channel: ChannelOptions;
+  rpc: RpcConfig;
+  /** Proxies that namespaces name. */
+  proxies: ({ name: string } & ProxyOptions)[];
   websocket: WebSocketOptions;
   http_stream: StreamOptions;
   sse: StreamOptions;

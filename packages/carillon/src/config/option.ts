@@ -128,6 +128,18 @@ export function textOrTexts(fallback: string[]): Option<string[]> {
   return leaf('a text or a list of texts', fallback, parse, fromText);
 }
 
+/** Texts by name; in the environment as JSON. */
+export function textMap(): Option<Record<string, string>> {
+  const parse = (value: unknown) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.values(value).every((item) => typeof item === 'string')
+      ? (value as Record<string, string>)
+      : undefined;
+  return leaf('texts by name: {"name": "value"}', {}, parse, parseJson);
+}
+
 type Members<T> = { [Key in keyof T]: Option<T[Key]> };
 
 export function section<T extends object>(members: Members<T>): Option<T> {
@@ -224,13 +236,13 @@ function parseJson(raw: string): unknown {
 
 /** Keys of Centrifugo's that mean something there but nothing here yet, by the last part of their path. */
 const CENTRIFUGO_KEYS = new Set(
-  `admin grpc_api proxies rpc uni_grpc
-   webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file redis nats proxy
+  `admin grpc_api uni_grpc
+   webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file redis nats
    cluster_address sentinel_address sentinel_user sentinel_password sentinel_master_name sentinel_client_name sentinel_tls
    client_name force_resp2 history_use_lists presence_hash_field_ttl presence_user_mapping
    jwks insecure_skip_jwks_endpoint_safety_check insecure_skip_token_signature_verify concurrency
    connect_code_to_unidirectional_disconnect
-   subscribe_proxy_enabled publish_proxy_enabled external internal_port internal_address
+   subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscribe_stream subscription_type grpc_metadata grpc external internal_port internal_address
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
    nats_jetstream redis_stream
    google_pub_sub aws_sqs azure_service_bus recover_since_enabled`.split(/\s+/),

@@ -33,6 +33,7 @@ import {
   textOrTexts,
   texts,
 } from './option.ts';
+import { CLIENT_PROXY, DEFAULT_PROXY, NAMED_PROXIES, PROXY, RPC } from './proxies.ts';
 
 const DATA_FORMATS = ['', 'json', 'json_object', 'binary'] as const;
 
@@ -66,6 +67,12 @@ const namespace = {
   allow_tags_filter: flag(),
   channel_regex: text(),
   publication_data_format: choice('', DATA_FORMATS),
+  subscribe_proxy_enabled: flag(),
+  subscribe_proxy_name: text(DEFAULT_PROXY),
+  publish_proxy_enabled: flag(),
+  publish_proxy_name: text(DEFAULT_PROXY),
+  sub_refresh_proxy_enabled: flag(),
+  sub_refresh_proxy_name: text(DEFAULT_PROXY),
 };
 
 const token = {
@@ -89,6 +96,7 @@ const client = section<ClientOptions>({
   disallow_anonymous_connection_tokens: flag(),
   token: section<TokenOptions>(token),
   subscription_token: section<TokenOptions & { enabled: boolean }>({ enabled: flag(), ...token }),
+  proxy: section({ connect: CLIENT_PROXY, refresh: CLIENT_PROXY }),
   subscribe_to_user_personal_channel: section({
     enabled: flag(),
     personal_channel_namespace: text(),
@@ -315,9 +323,12 @@ export const CONFIG: Option<Config> = section<Config>({
     max_length: integer(255, 1),
     history_meta_ttl: duration('720h'),
     publication_data_format: choice('', DATA_FORMATS),
+    proxy: section({ subscribe: PROXY, publish: PROXY, sub_refresh: PROXY }),
     without_namespace: section<NamespaceOptions>(namespace),
     namespaces: list(section<{ name: string } & NamespaceOptions>({ name: text(), ...namespace })),
   }),
+  rpc: RPC,
+  proxies: NAMED_PROXIES,
   websocket: section({
     disabled: flag(),
     handler_prefix: text('/connection/websocket'),

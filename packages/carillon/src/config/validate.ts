@@ -3,6 +3,7 @@ import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from
 import { brokerRedis, queueOf } from './engine.ts';
 import { engineProblems, REDIS_ADDRESS } from './validate-engine.ts';
 import { kafkaProblems } from './validate-kafka.ts';
+import { proxyProblems } from './validate-proxies.ts';
 import { tokenProblems } from './validate-tokens.ts';
 
 const NAMESPACE_NAME = /^[-a-zA-Z0-9_.]{2,}$/;
@@ -22,6 +23,7 @@ export function validateConfig(config: Config): string[] {
     ...engineProblems(config),
     ...channelProblems(config),
     ...clientProblems(config),
+    ...proxyProblems(config),
     ...consumerProblems(config),
     ...pushProblems(config),
   ];

@@ -19,6 +19,14 @@ export interface ConsumerMetrics {
   retained(bytes: number): void;
 }
 
+/** One question to the application. */
+export interface ProxyCallSample {
+  readonly type: string;
+  readonly name: string;
+  readonly seconds: number;
+  readonly failed: boolean;
+}
+
 export interface Metrics {
   observeCommand(method: string, seconds: number, errorCode: number | undefined): void;
   countOutcome(
@@ -35,6 +43,7 @@ export interface Metrics {
   countReport(provider: string, status: string): void;
   observeJob(lane: string, recipientType: string, seconds: number): void;
   consumerCounters(name: string): ConsumerMetrics;
+  observeProxyCall(call: ProxyCallSample): void;
   observeRealtime(stats: () => RealtimeStats): void;
   observePush(observations: PushObservations): void;
   /** Prometheus' text format. */
@@ -149,6 +158,19 @@ export function createMetrics(): Metrics {
     labelNames: ['consumer_name'],
     registers,
   });
+  const proxyCalls = new Histogram({
+    name: 'centrifugo_proxy_duration_seconds_histogram',
+    help: 'Duration of calls to the application',
+    labelNames: ['protocol', 'type', 'name'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const proxyErrors = new Counter({
+    name: 'centrifugo_proxy_errors',
+    help: 'Calls to the application that gave no answer to use',
+    labelNames: ['protocol', 'type', 'name'],
+    registers,
+  });
   return {
     observeCommand(method, seconds, errorCode) {
       commands.observe({ protocol: 'http', method }, seconds);
@@ -189,6 +211,11 @@ export function createMetrics(): Metrics {
         lag: (unit, partition, value) => lag[unit].set({ ...labels, partition }, value),
         retained: (bytes) => retained.set(labels, bytes),
       };
+    },
+    observeProxyCall({ type, name, seconds, failed }) {
+      const labels = { protocol: 'http', type, name };
+      proxyCalls.observe(labels, seconds);
+      if (failed) proxyErrors.inc(labels);
     },
     observeRealtime(stats) {
       for (const key of ['clients', 'users', 'channels', 'subscriptions'] as const) {

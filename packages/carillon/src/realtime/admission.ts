@@ -4,7 +4,8 @@ import type { Channel } from './channels.ts';
 import type { Claims, SubscriptionClaims } from './claims.ts';
 import { clientError, disconnect } from './codes.ts';
 import { textOf } from './commands.ts';
-import { clientMaySubscribe } from './permissions.ts';
+import { clientMaySubscribe, isUserLimited } from './permissions.ts';
+import type { Proxies } from './proxies/proxies.ts';
 import type { Session } from './session.ts';
 import type { Subscription } from './subscription.ts';
 import type { TokenVerifier } from './tokens.ts';
@@ -20,6 +21,7 @@ export interface Grant extends SubscriptionClaims {
 export interface AdmissionOptions {
   readonly config: Pick<Config, 'client'>;
   readonly tokens: TokenVerifier;
+  readonly proxies: Proxies;
   readonly logger: Logger;
 }
 
@@ -32,13 +34,16 @@ export class Admission {
   }
 
   /**
-   * A `subscribe` command for a channel that there is: its token, else the users in its name, else the namespace.
+   * A `subscribe` command for a channel that there is: its token, else the users in its name, else the
+   * application, else the namespace.
    * @throws ClientError, Disconnect
    */
   async subscribe(session: Session, channel: Channel, request: Request): Promise<Grant> {
     const token = textOf(request, 'token');
     if (token) return this.#tokenGrant(session, channel, token);
     if (channel.isPrivate) throw clientError('permissionDenied');
+    if (channel.options.subscribe_proxy_enabled && !isUserLimited(channel))
+      return this.#options.proxies.subscribe(session, channel, request);
     if (clientMaySubscribe(channel, session.user) || this.#options.config.client.insecure)
       return { expireAt: 0 };
     throw clientError('permissionDenied');
@@ -49,6 +54,7 @@ export class Admission {
    * @throws ClientError, Disconnect
    */
   async refresh(session: Session, subscription: Subscription, request: Request): Promise<Grant> {
+    if (subscription.channel.options.sub_refresh_proxy_enabled) throw disconnect('badRequest');
     const token = textOf(request, 'token');
     if (!token) throw clientError('badRequest');
     const verdict = await this.#options.tokens.verify(token);

@@ -53,7 +53,7 @@ export function readClaims(members: Members, userClaim: string, nowSeconds: numb
     channel: textOf(members, 'channel'),
     client: textOf(members, 'client'),
     meta: members.meta === undefined ? undefined : RawJson.of(members.meta),
-    subs: subsOf(members),
+    subs: subsOf(members, 'either'),
   };
 }
 
@@ -62,7 +62,10 @@ export function subscriptionClaims(members: Members): SubscriptionClaims {
   return {
     info: payloadOf(members, 'info'),
     data: payloadOf(members, 'data'),
-    override: members.override === undefined ? undefined : readOverride(members.override),
+    override:
+      members.override === undefined || members.override === null
+        ? undefined
+        : readOverride(members.override),
   };
 }
 
@@ -95,7 +98,8 @@ export function numberOf(members: Members, name: string): number | undefined {
   return value as number | undefined;
 }
 
-function textOf(members: Members, name: string): string {
+/** @throws ClaimError */
+export function textOf(members: Members, name: string): string {
   const value = members[name] ?? '';
   if (typeof value !== 'string') throw new ClaimError(`${name} must be text`);
   return value;
@@ -114,20 +118,25 @@ function userAt(members: Members, path: string): string {
   return String(value);
 }
 
-function subsOf(members: Members): Claims['subs'] {
-  const subs = Object.entries(membersOf(members.subs ?? {}, 'subs'));
-  if (subs.length > 0) {
-    return new Map(
-      subs.map(([channel, options]) => [
-        channel,
-        subscriptionClaims(membersOf(options ?? {}, `subs.${channel}`)),
-      ]),
-    );
-  }
+/**
+ * Server-side subscriptions: `subs`, and `channels` beside them or, in tokens, only without them.
+ * @throws ClaimError
+ */
+export function subsOf(members: Members, take: 'either' | 'both'): Claims['subs'] {
+  const subs = Object.entries(membersOf(members.subs ?? {}, 'subs')).map(
+    ([channel, options]): [string, SubscriptionClaims] => [
+      channel,
+      subscriptionClaims(membersOf(options ?? {}, `subs.${channel}`)),
+    ],
+  );
+  if (subs.length > 0 && take === 'either') return new Map(subs);
   const channels = members.channels ?? [];
   if (!Array.isArray(channels) || !channels.every((channel) => typeof channel === 'string'))
     throw new ClaimError('channels must be a list of texts');
-  return new Map(channels.map((channel: string) => [channel, {}]));
+  return new Map([
+    ...channels.map((channel: string): [string, SubscriptionClaims] => [channel, {}]),
+    ...subs,
+  ]);
 }
 
 function membersOf(value: unknown, name: string): Members {

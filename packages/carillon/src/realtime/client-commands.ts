@@ -9,6 +9,7 @@ import { type Connector, isPast, timeToLive } from './connector.ts';
 import { RawJson } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { PresenceStore } from './presence.ts';
+import type { Proxies } from './proxies/proxies.ts';
 import { publicationBody, type StreamPosition } from './publication.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
@@ -17,7 +18,7 @@ import type { Subscriber } from './subscriber.ts';
 type Request = Readonly<Record<string, unknown>>;
 
 export interface ClientCommandsOptions {
-  readonly config: Pick<Config, 'client'>;
+  readonly config: Pick<Config, 'client' | 'rpc'>;
   readonly channels: Channels;
   readonly broker: Broker;
   readonly presence: PresenceStore;
@@ -25,6 +26,7 @@ export interface ClientCommandsOptions {
   readonly connector: Connector;
   readonly subscriber: Subscriber;
   readonly admission: Admission;
+  readonly proxies: Proxies;
 }
 
 /** The commands of the client protocol (client-protocol, section 4). */
@@ -57,6 +59,7 @@ export class ClientCommands implements CommandHandler {
       case 'send':
         throw disconnect('notAvailable');
       case 'rpc':
+        return this.#rpc(session, request);
       case 'ping':
         throw clientError('notAvailable');
     }
@@ -77,17 +80,36 @@ export class ClientCommands implements CommandHandler {
 
   async #publish(session: Session, request: Request): Promise<object> {
     const channel = this.#channel(textOf(request, 'channel'));
-    if (!this.#may(session, channel, 'publish')) throw clientError('permissionDenied');
+    const isAsked = channel.options.publish_proxy_enabled;
+    if (!isAsked && !this.#may(session, channel, 'publish')) throw clientError('permissionDenied');
     // 1 is for maps, which no namespace here has.
     if (wholeOf(request, 'type') !== 0) throw clientError('permissionDenied');
     const data = payloadIn(request, 'data');
     if (this.#options.channels.dataProblem(channel, data)) throw clientError('badRequest');
+    const answer = isAsked ? await this.#options.proxies.publish(session, channel, data) : undefined;
     const subscription = session.subscriptions.get(channel.name);
-    await this.#options.publisher.publish(channel, {
-      data: data ?? new RawJson('null'),
-      info: subscription?.clientInfo() ?? { user: session.user, client: session.id, conn_info: session.info },
-    });
+    await this.#options.publisher.publish(
+      channel,
+      {
+        data: answer?.data ?? data ?? new RawJson('null'),
+        info: subscription?.clientInfo() ?? {
+          user: session.user,
+          client: session.id,
+          conn_info: session.info,
+        },
+        tags: answer?.tags,
+      },
+      answer,
+    );
     return {};
+  }
+
+  async #rpc(session: Session, request: Request): Promise<object> {
+    const { config, proxies } = this.#options;
+    const method = textOf(request, 'method');
+    const { ping } = config.rpc;
+    if (ping.enabled && method === ping.method) return {};
+    return proxies.rpc(session, method, payloadIn(request, 'data'));
   }
 
   async #presence(session: Session, request: Request, stats: boolean): Promise<object> {

@@ -7,6 +7,7 @@ import { textOf } from './commands.ts';
 import type { Hub } from './hub.ts';
 import type { Payload } from './payload.ts';
 import { clientMaySubscribe } from './permissions.ts';
+import type { Proxies } from './proxies/proxies.ts';
 import type { Session } from './session.ts';
 import type { ServerSide, Subscriber } from './subscriber.ts';
 import type { TokenVerifier } from './tokens.ts';
@@ -19,6 +20,7 @@ export interface ConnectorOptions {
   readonly hub: Hub;
   readonly subscriber: Subscriber;
   readonly tokens: TokenVerifier;
+  readonly proxies: Proxies;
   readonly version: string;
   readonly logger: Logger;
   /** This node's uid. */
@@ -34,8 +36,7 @@ interface Credentials {
   readonly meta?: Payload | undefined;
   readonly data?: Payload | undefined;
   readonly subs: ReadonlyMap<string, SubscriptionClaims>;
-  /** Whether `subs` come from a token. */
-  readonly fromToken: boolean;
+  readonly from: 'token' | 'application' | 'nobody';
 }
 
 /** `connect` and `refresh`: who a connection is, and until when. */
@@ -47,11 +48,12 @@ export class Connector {
   }
 
   async connect(session: Session, request: Request): Promise<object> {
-    const { config, hub, subscriber, version, node } = this.#options;
+    const { config, hub, subscriber, proxies, version, node } = this.#options;
     const { client } = config;
-    const credentials = await this.#credentials(session, request);
-    if (session.state === 'closed') throw disconnect('connectionClosed');
+    session.headers = proxies.headers.withEmulated(session.headers, request.headers);
     const positions = positionsOf(request.subs);
+    const credentials = await this.#credentials(session, request, [...positions.keys()]);
+    if (session.state === 'closed') throw disconnect('connectionClosed');
     const subs = this.#serverSide(credentials, positions);
     const { user } = credentials;
     const expireAt = client.insecure ? 0 : credentials.expireAt;
@@ -73,7 +75,7 @@ export class Connector {
     return {
       client: session.id,
       version,
-      ...timeToLive(session.expireAt),
+      ...timeToLive(proxies.refreshes ? 0 : session.expireAt),
       data: credentials.data,
       subs: Object.keys(results).length > 0 ? results : undefined,
       ping:
@@ -99,7 +101,7 @@ export class Connector {
   }
 
   async refresh(session: Session, token: string): Promise<object> {
-    if (!token) throw disconnect('badRequest');
+    if (!token || this.#options.proxies.refreshes) throw disconnect('badRequest');
     const verdict = await this.#options.tokens.verify(token);
     if (verdict.kind === 'unavailable') throw clientError('internal');
     if (verdict.kind === 'expired') throw disconnect('connectionExpired');
@@ -120,17 +122,23 @@ export class Connector {
   }
 
   /** @throws ClientError, Disconnect */
-  async #credentials(session: Session, request: Request): Promise<Credentials> {
-    const { client } = this.#options.config;
+  async #credentials(session: Session, request: Request, channels: string[]): Promise<Credentials> {
+    const { config, proxies } = this.#options;
+    const { client } = config;
     const token = textOf(request, 'token');
-    if (token) return { ...(await this.#tokenClaims(session, token)), fromToken: true };
+    if (token) return { ...(await this.#tokenClaims(session, token)), from: 'token' };
+    const answer = proxies.connects ? await proxies.connect(session, request, channels) : undefined;
+    if (answer) {
+      this.#checkChannels(answer.subs);
+      return { ...answer, from: 'application' };
+    }
     if (client.insecure || client.allow_anonymous_connect_without_token)
-      return { user: '', expireAt: 0, subs: new Map(), fromToken: false };
+      return { user: '', expireAt: 0, subs: new Map(), from: 'nobody' };
     throw disconnect('badRequest');
   }
 
   async #tokenClaims(session: Session, token: string): Promise<Claims> {
-    const { config, tokens, channels, logger } = this.#options;
+    const { config, tokens, logger } = this.#options;
     const verdict = await tokens.verify(token);
     if (verdict.kind === 'unavailable') throw clientError('internal');
     if (verdict.kind === 'expired') throw clientError('tokenExpired');
@@ -142,24 +150,32 @@ export class Connector {
     const { claims } = verdict;
     if (claims.user === '' && config.client.disallow_anonymous_connection_tokens)
       throw disconnect('permissionDenied');
-    for (const channel of claims.subs.keys())
-      if (!channels.find(channel)) throw clientError('unknownChannel');
+    this.#checkChannels(claims.subs);
     return claims;
   }
 
+  #checkChannels(subs: Claims['subs']): void {
+    for (const name of subs.keys())
+      if (!this.#options.channels.find(name)) throw clientError('unknownChannel');
+  }
+
   /** All server-side subscriptions: granted ones, the user's own channel, and what the client asks for and may have. */
-  #serverSide({ user, subs, fromToken }: Credentials, asked: ReadonlyMap<string, Request>): ServerSide {
+  #serverSide({ user, subs, from }: Credentials, asked: ReadonlyMap<string, Request>): ServerSide {
     const { channels, config } = this.#options;
-    const all = new Map([...subs].map(([name, claims]) => [name, { ...claims, fromToken }]));
+    const all = new Map(
+      [...subs].map(([name, claims]) => [name, { ...claims, fromToken: from === 'token' }]),
+    );
     const { enabled, personal_channel_namespace: namespace } =
       config.client.subscribe_to_user_personal_channel;
     if (enabled && user !== '')
       all.set(namespace ? `${namespace}:#${user}` : `#${user}`, { fromToken: false });
+    // The application was told what is asked for, and has said what it grants.
+    if (from === 'application') return all;
     for (const name of asked.keys()) {
       const channel = channels.find(name);
       if (!channel) throw disconnect('badRequest');
       if (all.has(name) || channel.isPrivate || channels.isTooLong(name)) continue;
-      if (!channels.isValidName(channel)) continue;
+      if (!channels.isValidName(channel) || channel.options.subscribe_proxy_enabled) continue;
       if (clientMaySubscribe(channel, user) || config.client.insecure) all.set(name, { fromToken: false });
     }
     return all;

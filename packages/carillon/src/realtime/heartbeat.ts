@@ -2,6 +2,7 @@ import type { ClientOptions } from '../config/config.ts';
 import { disconnect, UNSUBSCRIBE } from './codes.ts';
 import type { PresenceStore } from './presence.ts';
 import type { Publisher } from './publisher.ts';
+import type { Renewal } from './renewal.ts';
 import type { Session } from './session.ts';
 import type { Subscriber } from './subscriber.ts';
 import type { Subscription } from './subscription.ts';
@@ -15,6 +16,7 @@ export interface HeartbeatOptions {
   readonly presence: PresenceStore;
   readonly subscriber: Subscriber;
   readonly publisher: Publisher;
+  readonly renewal: Renewal;
 }
 
 /**
@@ -50,7 +52,7 @@ export class Heartbeat {
   }
 
   #look(session: Session, now: number): void {
-    const { client } = this.#options;
+    const { client, renewal } = this.#options;
     if (session.state !== 'connected') {
       if (now - session.connectedAt >= client.stale_close_delay) session.disconnect(disconnect('stale'));
       return;
@@ -59,7 +61,9 @@ export class Heartbeat {
       session.disconnect(disconnect('noPong'));
       return;
     }
-    if (session.expireAt > 0 && session.expireAt * 1000 + client.expired_close_delay <= now) {
+    if (renewal.decidesOnSessions()) {
+      if (isOver(session, 0, now) && !renewal.isAsking(session)) renewal.session(session);
+    } else if (isOver(session, client.expired_close_delay, now)) {
       session.disconnect(disconnect('connectionExpired'));
       return;
     }
@@ -74,9 +78,11 @@ export class Heartbeat {
   }
 
   #lookAt(subscription: Subscription, now: number): void {
-    const { client, subscriber, publisher, presence } = this.#options;
-    const { expireAt, session, serverSide, channel, positioned, isLive, confirmedAt } = subscription;
-    if (expireAt > 0 && expireAt * 1000 + client.expired_sub_close_delay <= now) {
+    const { client, subscriber, publisher, presence, renewal } = this.#options;
+    const { session, serverSide, channel, positioned, isLive, confirmedAt } = subscription;
+    if (channel.options.sub_refresh_proxy_enabled) {
+      if (isOver(subscription, 0, now) && !renewal.isAsking(subscription)) renewal.subscription(subscription);
+    } else if (isOver(subscription, client.expired_sub_close_delay, now)) {
       if (serverSide) session.disconnect(disconnect('subscriptionExpired'));
       else subscriber.unsubscribe(subscription, UNSUBSCRIBE.expired);
       return;
@@ -85,4 +91,9 @@ export class Heartbeat {
     if (positioned && isLive && now - confirmedAt > client.channel_position_check_delay)
       publisher.catchUp(channel.name);
   }
+}
+
+/** Whether a time in unix seconds, 0 for never, has been over for a delay in milliseconds. */
+function isOver({ expireAt }: { readonly expireAt: number }, delayMs: number, now: number): boolean {
+  return expireAt > 0 && expireAt * 1000 + delayMs <= now;
 }

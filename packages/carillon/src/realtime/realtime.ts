@@ -13,7 +13,10 @@ import { type Engine, memoryEngine } from './engine.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
 import type { PresenceStore } from './presence.ts';
+import type { ProxyCall } from './proxies/endpoint.ts';
+import { Proxies } from './proxies/proxies.ts';
 import { Publisher } from './publisher.ts';
+import { Renewal } from './renewal.ts';
 import { Session } from './session.ts';
 import { Subscriber } from './subscriber.ts';
 import { TokenVerifier } from './tokens.ts';
@@ -21,11 +24,12 @@ import type { Transport } from './transports/transport.ts';
 import { Transports, type TransportsConfig } from './transports/transports.ts';
 
 export interface RealtimeOptions {
-  readonly config: Pick<Config, 'client' | 'channel'> & TransportsConfig;
+  readonly config: Pick<Config, 'client' | 'channel' | 'rpc' | 'proxies'> & TransportsConfig;
   readonly logger: Logger;
   readonly nodeName: string;
   /** As clients and `info` see it. */
   readonly version: string;
+  readonly onProxyCall?: (call: ProxyCall) => void;
   /** In memory unless given. Whoever gives it closes it, after real time. */
   readonly engine?: Engine;
 }
@@ -67,7 +71,8 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const subscriptionTokens = client.subscription_token.enabled
     ? new TokenVerifier(client.subscription_token, logger)
     : tokens;
-  const admission = new Admission({ config, tokens: subscriptionTokens, logger });
+  const proxies = new Proxies({ config, logger, onCall: options.onProxyCall });
+  const admission = new Admission({ config, tokens: subscriptionTokens, proxies, logger });
   const subscriber = new Subscriber({
     config,
     channels,
@@ -85,6 +90,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     hub,
     subscriber,
     tokens,
+    proxies,
     version: options.version,
     logger,
     node: node.uid,
@@ -98,6 +104,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     connector,
     subscriber,
     admission,
+    proxies,
   });
   /** All open ones, those that have not connected yet included. */
   const open = new Set<Session>();
@@ -109,13 +116,27 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     hub.removeSession(session);
     for (const subscription of [...session.subscriptions.values()]) subscriber.remove(subscription);
   };
-  const openSession = (transport: Transport) => {
-    const session = new Session({ transport, handler, logger, onClose, queueMaxSize: client.queue_max_size });
+  const openSession = (transport: Transport, { headers }: IncomingMessage) => {
+    const session = new Session({
+      transport,
+      headers: proxies.headers.ofRequest(headers),
+      handler,
+      logger,
+      onClose,
+      queueMaxSize: client.queue_max_size,
+    });
     open.add(session);
     if (session.isEmulated) emulated.set(session.key, session);
     return session;
   };
-  const heartbeat = new Heartbeat({ client, sessions: () => open, presence, subscriber, publisher });
+  const heartbeat = new Heartbeat({
+    client,
+    sessions: () => open,
+    presence,
+    subscriber,
+    publisher,
+    renewal: new Renewal(proxies, subscriber),
+  });
   const transports = new Transports({
     config,
     logger,
@@ -140,6 +161,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
       heartbeat.close();
       for (const session of [...open]) session.disconnect(disconnect('shutdown'));
       publisher.close();
+      proxies.close();
       if (!options.engine) await engine.close();
     },
   };

@@ -13,6 +13,7 @@ import {
 import type { CommandHandler } from './command-handler.ts';
 import type { Command } from './commands.ts';
 import type { Payload } from './payload.ts';
+import type { ClientHeaders } from './proxies/headers.ts';
 import type { Subscription } from './subscription.ts';
 import type { Transport } from './transports/transport.ts';
 
@@ -21,6 +22,8 @@ const MAX_WAITING_COMMANDS = 4_096;
 
 export interface SessionOptions {
   readonly transport: Transport;
+  /** What proxies may pass on. */
+  readonly headers: ClientHeaders;
   readonly handler: CommandHandler;
   readonly queueMaxSize: number;
   readonly logger: Logger;
@@ -47,6 +50,7 @@ export class Session {
   info: Payload | undefined;
   /** What a token or the backend attached, for the backend alone. */
   meta: Payload | undefined;
+  headers: ClientHeaders;
   /** Unix seconds; 0 for never. */
   expireAt = 0;
   /** Milliseconds of the clock; what the server's tick looks at. */
@@ -61,6 +65,11 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.headers = options.headers;
+  }
+
+  get transport(): Transport {
+    return this.#options.transport;
   }
 
   /** Takes a frame from the client. */

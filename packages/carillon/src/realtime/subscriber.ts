@@ -213,7 +213,7 @@ export class Subscriber {
       await this.#enter(subscription);
       const wanted = flagOf(request, 'recover');
       if (!subscription.positioned) {
-        return { ...timeToLive(grant.expireAt), was_recovering: wanted || undefined, data: grant.data };
+        return { ...timeToRefresh(subscription), was_recovering: wanted || undefined, data: grant.data };
       }
       const since: StreamPosition = { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
       const byCache = channel.options.force_recovery_mode === 'cache';
@@ -266,7 +266,7 @@ export class Subscriber {
     const publications = filter ? missed.filter(({ tags }) => filter(tags ?? {})) : missed;
     const bodies = delta ? deltaBodies(publications) : publications.map((item) => publicationBody(item));
     return {
-      ...timeToLive(subscription.expireAt),
+      ...timeToRefresh(subscription),
       recoverable: subscription.recoverable || undefined,
       positioned: true,
       epoch: top.epoch,
@@ -319,4 +319,9 @@ function hasFilter(request: Request): boolean {
 
 function wantsDelta({ options }: Channel, request: Request): boolean {
   return request.delta === 'fossil' && options.allowed_delta_types.includes('fossil');
+}
+
+/** When the client must bring a new token; nothing where the application is asked instead. */
+function timeToRefresh({ expireAt, channel }: Subscription): ReturnType<typeof timeToLive> {
+  return timeToLive(channel.options.sub_refresh_proxy_enabled ? 0 : expireAt);
 }

@@ -90,18 +90,20 @@ export async function startRealtime({
   client = {},
   namespaces = [],
   engine,
+  channel = {},
   ...sections
 }: {
   client?: object;
   namespaces?: object[];
   engine?: Engine;
+  channel?: object;
   [section: string]: object | undefined;
 } = {}): Promise<RealtimeServer> {
   const { config } = resolveConfig({
     ...CONFIG,
     ...sections,
     client: { ...CONFIG.client, ...client },
-    channel: { namespaces: [...CONFIG.channel.namespaces, ...namespaces] },
+    channel: { namespaces: [...CONFIG.channel.namespaces, ...namespaces], ...channel },
   });
   const realtime = createRealtime({
     config,
@@ -188,8 +190,8 @@ export class RawClient {
     this.socket.on('error', () => {});
   }
 
-  static async open(url: string): Promise<RawClient> {
-    const client = new RawClient(url);
+  static async open(url: string, headers: Record<string, string> = {}): Promise<RawClient> {
+    const client = new RawClient(url, headers);
     await once(client.socket, 'open');
     return client;
   }

@@ -17,7 +17,7 @@ export interface StreamOptions {
   readonly name: 'http_stream' | 'sse' | 'uni_http_stream' | 'uni_sse';
   readonly maxBodySize: number;
   readonly rules: ConnectionRules;
-  readonly open: (transport: Transport) => Session;
+  readonly open: (transport: Transport, request: IncomingMessage) => Session;
 }
 
 /**
@@ -75,7 +75,7 @@ export class StreamTransport {
     // Some clients take a connection for open when its first bytes come.
     if (this.#isEvents) response.write('\r\n');
     else response.flushHeaders();
-    const session = this.#options.open({
+    const transport: Transport = {
       name: this.#options.name,
       codec,
       unidirectional: this.#isUnidirectional,
@@ -86,7 +86,8 @@ export class StreamTransport {
         response.write(this.#frame(codec, [codec.encode(disconnectPush(code, reason))]));
         endSoon(response);
       },
-    });
+    };
+    const session = this.#options.open(transport, request);
     response.on('close', () => session.onTransportClosed());
     response.on('error', () => session.onTransportClosed());
     return session;

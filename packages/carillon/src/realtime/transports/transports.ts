@@ -29,7 +29,7 @@ export interface TransportsOptions {
   /** This node's uid. */
   readonly node: string;
   /** Makes the session that a new connection belongs to. */
-  readonly open: (transport: Transport) => Session;
+  readonly open: (transport: Transport, request: IncomingMessage) => Session;
   readonly connections: () => number;
   /** The emulated connection with this key. */
   readonly session: (key: string) => Session | undefined;

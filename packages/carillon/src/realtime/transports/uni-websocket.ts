@@ -11,7 +11,7 @@ import { closeSoon, isAdmitted, refuse, watch } from './websocket.ts';
 export interface UniWebSocketOptions {
   readonly config: Pick<Config, 'uni_websocket'>;
   readonly rules: ConnectionRules;
-  readonly open: (transport: Transport) => Session;
+  readonly open: (transport: Transport, request: IncomingMessage) => Session;
 }
 
 /**
@@ -43,15 +43,17 @@ export class UniWebSocketTransport {
     const connect = query ? Buffer.from(query) : undefined;
     if (connect && !isConnect(connect)) refuse(socket, '400 Bad Request');
     else if (isAdmitted(rules, request, socket)) {
-      this.#server.handleUpgrade(request, socket, head, (connection) => this.#accept(connection, connect));
+      this.#server.handleUpgrade(request, socket, head, (connection) =>
+        this.#accept(connection, connect, request),
+      );
     }
     return true;
   }
 
-  #accept(connection: WebSocket, connect: Buffer | undefined): void {
+  #accept(connection: WebSocket, connect: Buffer | undefined, request: IncomingMessage): void {
     const { config, open } = this.#options;
     const { join_push_messages, disable_disconnect_push, write_timeout } = config.uni_websocket;
-    const session = open({
+    const transport: Transport = {
       name: 'uni_websocket',
       codec: uniJsonCodec,
       unidirectional: true,
@@ -65,7 +67,8 @@ export class UniWebSocketTransport {
         closeSoon(connection, code, reason, write_timeout);
       },
       ping: () => connection.ping(),
-    });
+    };
+    const session = open(transport, request);
     if (connect) session.receive(connect);
     else connection.once('message', (data) => session.receive(data as Buffer));
     watch(connection, session);

@@ -13,7 +13,7 @@ export interface WebSocketOptions {
   readonly config: Pick<Config, 'websocket'>;
   readonly rules: ConnectionRules;
   /** Makes the session that a new connection belongs to. */
-  readonly open: (transport: Transport) => Session;
+  readonly open: (transport: Transport, request: IncomingMessage) => Session;
 }
 
 const PROTOBUF = 'centrifuge-protobuf';
@@ -51,7 +51,7 @@ export class WebSocketTransport {
     const { config, open } = this.#options;
     const query = queryOf(request);
     const codec = codecOf(query, connection.protocol);
-    const session = open({
+    const transport: Transport = {
       name: 'websocket',
       codec,
       write: (messages) => connection.send(codec.frame(messages)),
@@ -59,7 +59,8 @@ export class WebSocketTransport {
       close: (code, reason) => closeSoon(connection, code, reason, config.websocket.write_timeout),
       // For debugging tools, which know nothing of pings that are messages.
       ...(query.get('cf_ws_frame_ping_pong') === 'true' && { ping: () => connection.ping() }),
-    });
+    };
+    const session = open(transport, request);
     connection.on('message', (data) => session.receive(data as Buffer));
     watch(connection, session);
   }
