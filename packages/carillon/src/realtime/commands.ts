@@ -55,9 +55,10 @@ export function flagOf(request: Command['request'], key: string): boolean {
   return value;
 }
 
-/** A member that is the application's own: any JSON, or bytes from Protobuf. Undefined when it is not there. */
+/** A member that is the application's own: any JSON, or bytes from Protobuf, which may be JSON. Undefined when it is not there. */
 export function payloadIn(request: Command['request'], key: string): Payload | undefined {
   const value = request[key];
   if (value === undefined) return undefined;
+  if (value instanceof RawJson) return value;
   return value instanceof Uint8Array ? payloadOfBytes(value) : RawJson.of(value);
 }

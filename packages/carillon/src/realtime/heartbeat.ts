@@ -57,7 +57,7 @@ export class Heartbeat {
       if (now - session.connectedAt >= client.stale_close_delay) session.disconnect(disconnect('stale'));
       return;
     }
-    if (session.pongDueAt <= now) {
+    if (session.pongDueAt <= now && !session.isPaused) {
       session.disconnect(disconnect('noPong'));
       return;
     }

@@ -17,8 +17,13 @@ import type { ClientHeaders } from './proxies/headers.ts';
 import type { Subscription } from './subscription.ts';
 import type { Transport } from './transports/transport.ts';
 
-/** More commands than this waiting behind a slow one is a flood. */
-const MAX_WAITING_COMMANDS = 4_096;
+/** What may wait behind a slow command before nothing more is read; and what is a flood, where it comes all the same. */
+const PAUSE_AT_COMMANDS = 64;
+const PAUSE_AT_BYTES = 262_144;
+const MAX_WAITING_COMMANDS = 16_384;
+const MAX_WAITING_BYTES = 1_048_576;
+/** What a client has sent while nothing was read needs this long to be read, its pong among it. */
+const RESUME_MS = 5_000;
 
 export interface SessionOptions {
   readonly transport: Transport;
@@ -58,7 +63,9 @@ export class Session {
   pongDueAt = Number.POSITIVE_INFINITY;
   nextPresenceAt = Number.POSITIVE_INFINITY;
   readonly #options: SessionOptions;
-  #waiting: Command[] = [];
+  #waiting: { readonly command: Command; readonly size: number }[] = [];
+  #waitingSize = 0;
+  #paused = false;
   #running = false;
   #outgoing: Encoded[] = [];
   #outgoingSize = 0;
@@ -77,13 +84,22 @@ export class Session {
     if (this.state === 'closed') return;
     try {
       const commands = this.#options.transport.codec.decode(frame);
-      if (this.#waiting.length + commands.length > MAX_WAITING_COMMANDS) throw disconnect('tooManyRequests');
-      this.#waiting.push(...commands);
+      this.#waitingSize += frame.length;
+      if (
+        this.#waiting.length + commands.length > MAX_WAITING_COMMANDS ||
+        (this.#waiting.length > 0 && this.#waitingSize > MAX_WAITING_BYTES)
+      )
+        throw disconnect('tooManyRequests');
+      // A frame's size counts until the first of its commands has its turn: the others are parts of the same text.
+      commands.forEach((command, index) => {
+        this.#waiting.push({ command, size: index === 0 ? frame.length : 0 });
+      });
     } catch (error) {
       this.disconnect(error as Disconnect);
       return;
     }
     if (!this.#running) void this.#run();
+    if (this.#isFull) this.#pause(true);
   }
 
   /** Sends an object that stands for one message. One that the codec cannot carry closes with 3506. */
@@ -130,6 +146,11 @@ export class Session {
     return !this.#options.transport.ping && !this.isUnidirectional;
   }
 
+  /** Whether nothing is read from the client, since its commands wait. */
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   /** Sends a ping. Who can answer must do so by `pongDueAt`. */
   ping(pongDueAt: number): void {
     const { ping, unidirectional } = this.#options.transport;
@@ -148,6 +169,8 @@ export class Session {
     if (this.state === 'closed') return;
     // A slow reader would take its backlog for ever; everybody else gets what is queued first.
     if (code !== 3008) this.#flush();
+    // The client's goodbye must be read.
+    this.#pause(false);
     this.state = 'closed';
     this.#options.transport.close(code, message);
     this.#end();
@@ -162,6 +185,7 @@ export class Session {
 
   #end(): void {
     this.#waiting = [];
+    this.#waitingSize = 0;
     this.#outgoing = [];
     this.#options.onClose(this);
   }
@@ -177,8 +201,10 @@ export class Session {
   async #run(): Promise<void> {
     this.#running = true;
     try {
-      for (let command = this.#waiting.shift(); command; command = this.#waiting.shift()) {
-        await this.#handle(command);
+      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+        this.#waitingSize -= next.size;
+        await this.#handle(next.command);
+        if (!this.#isFull) this.#pause(false);
       }
     } catch (error) {
       if (error instanceof DisconnectError) this.disconnect(error);
@@ -189,6 +215,18 @@ export class Session {
     } finally {
       this.#running = false;
     }
+  }
+
+  get #isFull(): boolean {
+    return this.#waiting.length >= PAUSE_AT_COMMANDS || this.#waitingSize >= PAUSE_AT_BYTES;
+  }
+
+  /** Stops or goes on reading, where the transport can: the client then waits by itself. */
+  #pause(pause: boolean): void {
+    if (pause === this.#paused || this.state === 'closed') return;
+    this.#paused = pause;
+    if (!pause) this.pongDueAt = Math.max(this.pongDueAt, Date.now() + RESUME_MS);
+    this.#options.transport.pause?.(pause);
   }
 
   async #handle(command: Command): Promise<void> {

@@ -2,7 +2,9 @@ import { isUtf8 } from 'node:buffer';
 import { disconnect } from '../codes.ts';
 import { type Command, isRecord, requestOf } from '../commands.ts';
 import { encodeJson } from '../json.ts';
+import { RawJson } from '../payload.ts';
 import type { Codec } from './codec.ts';
+import { rawMember } from './raw-member.ts';
 
 /** JSON: objects, one a line. */
 export const jsonCodec: Codec = {
@@ -31,5 +33,17 @@ function parseCommand(line: string): Command {
   const { id = 0 } = value;
   if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > 0xffff_ffff)
     throw disconnect('badRequest');
-  return { id: id as number, ...requestOf(value) };
+  const { name, request } = requestOf(value);
+  return {
+    id: id as number,
+    name,
+    request: name && 'data' in request ? withRawData(line, name, request) : request,
+  };
+}
+
+/** `data` as the client wrote it. */
+function withRawData(line: string, name: string, request: Command['request']): Command['request'] {
+  const member = rawMember(line, line.indexOf('{'), name);
+  const data = member && rawMember(line, member[0], 'data');
+  return data ? { ...request, data: new RawJson(line.slice(...data)) } : request;
 }

@@ -11,6 +11,8 @@ export interface Transport {
   readonly emulated?: boolean;
   /** Sends a ping of the transport's own, whose answer is handed to `Session.onPong`. */
   readonly ping?: () => void;
+  /** Stops reading from the client, or goes on; absent where what comes is bounded anyhow. */
+  readonly pause?: (pause: boolean) => void;
   /** Sends several encoded messages, in order. */
   write(messages: readonly Encoded[]): void;
   /** Bytes that the peer has not taken yet. */

@@ -55,6 +55,7 @@ export class WebSocketTransport {
       name: 'websocket',
       codec,
       write: (messages) => connection.send(codec.frame(messages)),
+      pause: (pause) => (pause ? connection.pause() : connection.resume()),
       buffered: () => connection.bufferedAmount,
       close: (code, reason) => closeSoon(connection, code, reason, config.websocket.write_timeout),
       // For debugging tools, which know nothing of pings that are messages.
