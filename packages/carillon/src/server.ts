@@ -104,6 +104,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       if (!realtime.handleUpgrade(request, socket, head))
         socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
     });
+    await realtime.start();
     const port = await listen(app, config);
     closers.push(async () => {
       // A server does not close while a WebSocket is open: clients are sent away meanwhile.

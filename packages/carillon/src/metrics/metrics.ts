@@ -7,6 +7,8 @@ export interface RealtimeStats {
   readonly users: number;
   readonly channels: number;
   readonly subscriptions: number;
+  /** Known ones, this one included. */
+  readonly nodes: number;
 }
 
 /** What consumers count (consumers, section 1.4); `lag` is what a source holds and is not settled. */
@@ -218,10 +220,10 @@ export function createMetrics(): Metrics {
       if (failed) proxyErrors.inc(labels);
     },
     observeRealtime(stats) {
-      for (const key of ['clients', 'users', 'channels', 'subscriptions'] as const) {
+      for (const key of ['clients', 'users', 'channels', 'subscriptions', 'nodes'] as const) {
         new Gauge({
           name: `centrifugo_node_num_${key}`,
-          help: `Number of ${key} on this node`,
+          help: key === 'nodes' ? 'Number of nodes' : `Number of ${key} on this node`,
           registers,
           collect() {
             this.set(stats()[key]);

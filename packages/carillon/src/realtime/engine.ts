@@ -3,12 +3,15 @@ import type { Logger } from '../logger.ts';
 import type { Broker } from './broker.ts';
 import { MemoryBroker } from './memory-broker.ts';
 import { MemoryPresence } from './memory-presence.ts';
+import type { NodeBus } from './node-bus.ts';
 import type { PresenceStore } from './presence.ts';
 
 /** What real time stands on: streams and presence, in this process or shared by many nodes. */
 export interface Engine {
   readonly broker: Broker;
   readonly presence: PresenceStore;
+  /** Undefined for a node that is alone. */
+  readonly bus: NodeBus | undefined;
   close(): Promise<void>;
 }
 
@@ -29,6 +32,7 @@ export async function openEngine(config: EngineConfig, logger: Logger): Promise<
     return {
       broker,
       presence,
+      bus: streams && (await parts.bus(streams)),
       async close() {
         await broker.close();
         await presence.close();
@@ -47,6 +51,7 @@ export function memoryEngine(): Engine {
   return {
     broker,
     presence,
+    bus: undefined,
     async close() {
       await broker.close();
       await presence.close();

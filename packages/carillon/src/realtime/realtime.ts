@@ -8,10 +8,20 @@ import type { Broker } from './broker.ts';
 import { Channels } from './channels.ts';
 import { ClientCommands } from './client-commands.ts';
 import { disconnect } from './codes.ts';
+import {
+  type ChannelsRequest,
+  Connections,
+  type DisconnectRequest,
+  type RefreshRequest,
+  type SubscribeRequest,
+  type UnsubscribeRequest,
+} from './connections.ts';
 import { Connector } from './connector.ts';
 import { type Engine, memoryEngine } from './engine.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
+import { type NodeInfo, nodeInfo } from './node-info.ts';
+import { Nodes } from './nodes.ts';
 import type { PresenceStore } from './presence.ts';
 import type { ProxyCall } from './proxies/endpoint.ts';
 import { Proxies } from './proxies/proxies.ts';
@@ -36,12 +46,8 @@ export interface RealtimeOptions {
 
 /** Real time on one node: connections, channels, history. */
 export interface Realtime {
-  readonly node: {
-    readonly uid: string;
-    readonly name: string;
-    readonly version: string;
-    readonly startedAt: number;
-  };
+  readonly node: Pick<NodeInfo, 'uid' | 'name' | 'version'>;
+  readonly nodes: Nodes;
   readonly hub: Hub;
   readonly channels: Channels;
   readonly broker: Broker;
@@ -54,7 +60,9 @@ export interface Realtime {
   handleRequest(request: IncomingMessage, response: ServerResponse): boolean;
   /** Takes a WebSocket upgrade; false when its path is not ours. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
-  stats(): ReturnType<Hub['stats']>;
+  stats(): ReturnType<Hub['stats']> & { readonly nodes: number };
+  /** Joins the other nodes; before clients come. @throws UnavailableError */
+  start(): Promise<void>;
   /** Sends everybody away with 3001, which tells clients to come back. */
   close(): Promise<void>;
 }
@@ -62,6 +70,7 @@ export interface Realtime {
 export function createRealtime(options: RealtimeOptions): Realtime {
   const { config, logger } = options;
   const { client } = config;
+  const node = { uid: randomUUID(), name: options.nodeName, version: options.version };
   const engine = options.engine ?? memoryEngine();
   const { broker, presence } = engine;
   const hub = new Hub();
@@ -83,7 +92,6 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     admission,
   });
   publisher.attach(subscriber);
-  const node = { uid: randomUUID(), name: options.nodeName, version: options.version, startedAt: Date.now() };
   const connector = new Connector({
     config,
     channels,
@@ -105,6 +113,22 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     subscriber,
     admission,
     proxies,
+  });
+  const connections = new Connections({ hub, channels, subscriber });
+  const nodes = new Nodes({
+    bus: engine.bus,
+    uid: node.uid,
+    info: nodeInfo(node, hub),
+    tasks: {
+      subscribe: (request: SubscribeRequest) => connections.subscribe(request),
+      unsubscribe: (request: UnsubscribeRequest) => connections.unsubscribe(request),
+      disconnect: (request: DisconnectRequest) => connections.disconnect(request),
+      refresh: (request: RefreshRequest) => connections.refresh(request),
+      channels: (request: ChannelsRequest) => connections.channels(request),
+      // A session that is gone is no error: its client is just learning that.
+      emulate: ({ session, data }: { session: string; data: string }) =>
+        emulated.get(session)?.receive(Buffer.from(data, 'base64')),
+    },
   });
   /** All open ones, those that have not connected yet included. */
   const open = new Set<Session>();
@@ -140,13 +164,14 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const transports = new Transports({
     config,
     logger,
-    node: node.uid,
     open: openSession,
     connections: () => open.size,
-    session: (key) => emulated.get(key),
+    emulate: async ({ node: at, session, data }) =>
+      (await nodes.askOne(at, 'emulate', { session, data: data.toString('base64') })) !== undefined,
   });
   return {
     node,
+    nodes,
     hub,
     channels,
     broker,
@@ -156,12 +181,14 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     requestPaths: transports.paths,
     handleUpgrade: (request, socket, head) => transports.handleUpgrade(request, socket, head),
     handleRequest: (request, response) => transports.handleRequest(request, response),
-    stats: () => hub.stats(),
+    stats: () => ({ ...hub.stats(), nodes: nodes.list().length }),
+    start: () => nodes.start(),
     async close() {
       heartbeat.close();
       for (const session of [...open]) session.disconnect(disconnect('shutdown'));
       publisher.close();
       proxies.close();
+      await nodes.close();
       if (!options.engine) await engine.close();
     },
   };

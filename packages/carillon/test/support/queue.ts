@@ -39,7 +39,9 @@ async function redisPlace(): Promise<QueuePlace> {
   const redis = await startRedis();
   return {
     open: (leaseMs = 10_000) => openRedis(redis.address, leaseMs),
-    clear: () => redis.command('FLUSHALL'),
+    clear: async () => {
+      await redis.command('FLUSHALL');
+    },
     drop: () => redis.drop(),
   };
 }

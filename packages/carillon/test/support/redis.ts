@@ -12,7 +12,9 @@ export interface TestRedis {
   /** Ends it without a word, as a power cut would. */
   kill(): Promise<void>;
   start(): Promise<void>;
-  command(...args: string[]): Promise<void>;
+  /** Stops it in its tracks, connections open; `false` lets it go on. */
+  pause(paused: boolean): void;
+  command(...args: string[]): Promise<unknown>;
   drop(): Promise<void>;
 }
 
@@ -49,11 +51,15 @@ export async function startRedis(): Promise<TestRedis> {
     address: `127.0.0.1:${port}`,
     kill,
     start,
+    pause(paused) {
+      child.kill(paused ? 'SIGSTOP' : 'SIGCONT');
+    },
     async command(...args) {
       const client = createClient({ url: `redis://127.0.0.1:${port}` });
       await client.connect();
-      await client.sendCommand(args);
+      const reply = await client.sendCommand(args);
       await client.close();
+      return reply;
     },
     async drop() {
       await kill();

@@ -1,7 +1,7 @@
-import picomatch from 'picomatch';
 import { Type } from 'typebox';
 import { ApiError, badRequest } from '../../errors.ts';
 import { EpochMismatchError } from '../../realtime/broker.ts';
+import { channelMatcher } from '../../realtime/channel-matcher.ts';
 import { type Channel, hasHistory } from '../../realtime/channels.ts';
 import { toPlain } from '../../realtime/json.ts';
 import { publicationBody } from '../../realtime/publication.ts';
@@ -14,7 +14,7 @@ const ChannelRequest = Type.Object({ channel: Text });
 
 /** `history`, `history_remove`, `presence`, `presence_stats`, `channels`, `info`, `rpc`. */
 export function historyMethods(realtime: Realtime): Method[] {
-  const { broker, channels, presence, hub, node } = realtime;
+  const { broker, channels, presence, nodes } = realtime;
   return [
     defineMethod({
       name: 'history',
@@ -79,11 +79,14 @@ export function historyMethods(realtime: Realtime): Method[] {
       mutating: false,
       request: Type.Object({ pattern: Text }),
       async handle({ pattern }) {
-        const matches = pattern ? globMatcher(pattern) : () => true;
-        const found = hub.channels().filter(({ name }) => matches(flat(name)));
-        return {
-          channels: Object.fromEntries(found.map(({ name, clients }) => [name, { num_clients: clients }])),
-        };
+        // What is wrong with the pattern is said before others are asked.
+        channelMatcher(pattern);
+        const clients = new Map<string, number>();
+        for (const ofNode of (await nodes.ask('channels', { pattern })) as [string, number][][]) {
+          for (const [name, count] of ofNode) clients.set(name, (clients.get(name) ?? 0) + count);
+        }
+        const shown = [...clients].map(([name, count]) => [name, { num_clients: count }]);
+        return { channels: Object.fromEntries(shown) };
       },
     }),
     defineMethod({
@@ -91,16 +94,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       mutating: false,
       request: Type.Object({}),
       async handle() {
-        const { clients, users, channels: count, subscriptions } = realtime.stats();
-        const { uid, name, version, startedAt } = node;
-        const uptime = Math.floor((Date.now() - startedAt) / 1000);
-        const counts = {
-          num_clients: clients,
-          num_users: users,
-          num_channels: count,
-          num_subs: subscriptions,
-        };
-        return { nodes: [{ uid, name, version, ...counts, ...(uptime > 0 && { uptime }) }] };
+        return { nodes: nodes.list() };
       },
     }),
     defineMethod({
@@ -113,21 +107,6 @@ export function historyMethods(realtime: Realtime): Method[] {
       },
     }),
   ];
-}
-
-/**
- * Centrifugo's globs: `*`, `?`, `[a-z]`, `[!a]` and `{a,b}`; whatever else is itself.
- * @throws ApiError 107 for a range that does not end
- */
-function globMatcher(pattern: string): (name: string) => boolean {
-  if (/\[(?![^\]]+\])/.test(pattern)) throw badRequest('pattern', 'has a [ without its ]');
-  const glob = flat(pattern).replaceAll('[!', '[^');
-  return picomatch(glob, { dot: true, bash: true, nonegate: true, noextglob: true });
-}
-
-/** Names are no paths: `*` must match across slashes, too. */
-function flat(text: string): string {
-  return text.replaceAll('/', '\u0001');
 }
 
 function withHistory(channel: Channel): Channel {

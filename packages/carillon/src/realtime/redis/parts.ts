@@ -3,6 +3,7 @@ import { redisUrl } from '../../config/engine.ts';
 import type { Logger } from '../../logger.ts';
 import { RedisLink } from '../../storage/redis/link.ts';
 import { RedisBroker } from './broker.ts';
+import { RedisNodeBus } from './node-bus.ts';
 import { RedisPresence } from './presence.ts';
 import { PRESENCE_SCRIPTS, STREAM_SCRIPTS } from './scripts.ts';
 
@@ -30,6 +31,16 @@ export class RedisParts {
       }),
     );
     return new RedisBroker(shards, config.prefix);
+  }
+
+  /** On the first Redis of several. */
+  async bus(config: RedisConfig): Promise<RedisNodeBus> {
+    const [address = ''] = config.address;
+    const [commands, subscriptions] = await Promise.all([
+      this.#link(config, address, 'commands'),
+      this.#link(config, address, 'subscriptions'),
+    ]);
+    return new RedisNodeBus(commands, subscriptions, config.prefix);
   }
 
   async presence(config: RedisPresenceConfig): Promise<RedisPresence> {

@@ -1,17 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { UnavailableError } from '../../errors.ts';
 import { decodeEmulation, type EmulationRequest } from '../codec/protobuf.ts';
 import { isRecord } from '../commands.ts';
-import type { Session } from '../session.ts';
 import type { ConnectionRules } from './connection-rules.ts';
 import { answer, answerPreflight, checkOrigin, isProtobuf, readBody } from './http.ts';
 
 export interface EmulationOptions {
   readonly maxBodySize: number;
   readonly rules: ConnectionRules;
-  /** This node's uid. */
-  readonly node: string;
-  /** The emulated connection with this key. */
-  readonly session: (key: string) => Session | undefined;
+  /** Brings commands to the node that has the connection; false when there is no such node. @throws UnavailableError */
+  readonly emulate: (request: EmulationRequest) => Promise<boolean>;
 }
 
 /** Brings commands to connections whose own way leads only to the client (client-protocol, section 11). */
@@ -23,7 +21,7 @@ export class Emulation {
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { rules, maxBodySize, node, session } = this.#options;
+    const { rules, maxBodySize, emulate } = this.#options;
     if (!checkOrigin(rules, request, response)) return;
     if (request.method === 'OPTIONS') return answerPreflight(request, response);
     if (request.method !== 'POST') return answer(request, response, 405);
@@ -31,10 +29,12 @@ export class Emulation {
     if (!body) return answer(request, response, 413);
     const emulation = read(body, isProtobuf(request));
     if (!emulation) return answer(request, response, 400);
-    if (emulation.node !== node) return answer(request, response, 404);
-    // A session that is gone is no error: its client is just learning that.
-    session(emulation.session)?.receive(emulation.data);
-    answer(request, response, 204);
+    try {
+      answer(request, response, (await emulate(emulation)) ? 204 : 404);
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      answer(request, response, 503);
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
 import type { Session } from '../session.ts';
 import { ConnectionRules } from './connection-rules.ts';
-import { Emulation } from './emulation.ts';
+import { Emulation, type EmulationOptions } from './emulation.ts';
 import { answer } from './http.ts';
 import { StreamTransport } from './stream.ts';
 import type { Transport } from './transport.ts';
@@ -26,13 +26,10 @@ export type TransportsConfig = Pick<
 export interface TransportsOptions {
   readonly config: TransportsConfig;
   readonly logger: Logger;
-  /** This node's uid. */
-  readonly node: string;
   /** Makes the session that a new connection belongs to. */
   readonly open: (transport: Transport, request: IncomingMessage) => Session;
   readonly connections: () => number;
-  /** The emulated connection with this key. */
-  readonly session: (key: string) => Session | undefined;
+  readonly emulate: EmulationOptions['emulate'];
 }
 
 interface Endpoint {
@@ -46,7 +43,7 @@ export class Transports {
   readonly #uniWebSocket: UniWebSocketTransport;
   readonly #endpoints = new Map<string, Endpoint>();
 
-  constructor({ config, logger, node, open, connections, session }: TransportsOptions) {
+  constructor({ config, logger, open, connections, emulate }: TransportsOptions) {
     this.#logger = logger;
     const rules = new ConnectionRules(config.client, connections);
     this.#websocket = new WebSocketTransport({ config, rules, open });
@@ -58,7 +55,7 @@ export class Transports {
     }
     if (config.http_stream.enabled || config.sse.enabled) {
       const { handler_prefix, max_request_body_size: maxBodySize } = config.emulation;
-      this.#endpoints.set(handler_prefix, new Emulation({ maxBodySize, rules, node, session }));
+      this.#endpoints.set(handler_prefix, new Emulation({ maxBodySize, rules, emulate }));
     }
   }
 
