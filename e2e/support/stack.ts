@@ -10,7 +10,6 @@ import { createPostgresDatabase } from '../../packages/carillon/test/support/dat
 import { buildWeb, WEB_ROOT } from '../../scripts/setup/build-web.ts';
 import {
   CARILLON_COMMAND,
-  CARILLON_CONFIG,
   carillonEnvironment,
   GRANDCHAT_MAIN,
   settingsFromEnvironment,
@@ -84,10 +83,14 @@ export async function startStack({ emulator, dsn, env: more }: StackOptions): Pr
     let carillon: ChildProcess | undefined;
     closers.push(async () => carillon && end(carillon, 'SIGTERM'));
     const startCarillon = async () => {
-      const child = spawn(process.execPath, [CARILLON_COMMAND, 'serve', '--config', CARILLON_CONFIG], {
-        stdio: ['ignore', 'inherit', 'inherit'],
-        env: carillonEnvironment(settings, env),
-      });
+      const child = spawn(
+        process.execPath,
+        [CARILLON_COMMAND, 'serve', '--config', settings.carillonConfig],
+        {
+          stdio: ['ignore', 'inherit', 'inherit'],
+          env: carillonEnvironment(settings, env),
+        },
+      );
       carillon = child;
       await Promise.race([untilHealthy(settings.carillonUrl), died(child, 'Carillon')]);
     };

@@ -1,6 +1,12 @@
 import { loadConfig, loadSecrets, openDatabase, startCarillon } from 'carillon';
-import { firebaseFromEnvironment, limitsFromEnvironment, startGrandChat } from 'grandchat-server';
-import { CARILLON_CONFIG, carillonEnvironment, firebaseWarning, type StartSettings } from './settings.ts';
+import {
+  broadcastFromEnvironment,
+  firebaseFromEnvironment,
+  limitsFromEnvironment,
+  realtimeFromEnvironment,
+  startGrandChat,
+} from 'grandchat-server';
+import { carillonEnvironment, firebaseWarning, type StartSettings } from './settings.ts';
 
 export interface DemoAccount {
   readonly username: string;
@@ -25,7 +31,7 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
   };
   try {
     const { config, warnings } = await loadConfig({
-      file: CARILLON_CONFIG,
+      file: settings.carillonConfig,
       env: carillonEnvironment(settings, process.env),
     });
     const firebase = firebaseWarning(process.env, config.push_notifications.enabled_providers);
@@ -44,6 +50,8 @@ export async function runEmbedded(settings: StartSettings): Promise<Running> {
       },
       vapidPublicKey: config.push_notifications.webpush.vapid_public_key || secrets.vapid.publicKey,
       firebase: firebaseFromEnvironment(process.env),
+      broadcast: broadcastFromEnvironment(process.env),
+      realtime: realtimeFromEnvironment(process.env),
       webRoot: settings.webRoot,
       demo: true,
       limits: limitsFromEnvironment(process.env),

@@ -4,7 +4,6 @@ import { loadConfig, loadSecrets } from 'carillon';
 import type { DemoAccount, Running } from './embedded.ts';
 import {
   CARILLON_COMMAND,
-  CARILLON_CONFIG,
   carillonEnvironment,
   firebaseWarning,
   GRANDCHAT_MAIN,
@@ -25,7 +24,7 @@ export async function runSeparately(settings: StartSettings, databaseUrl: string
   await loadSecrets(settings.dataDir);
   // Carillon's process says by itself what it thinks of its configuration.
   const { config } = await loadConfig({
-    file: CARILLON_CONFIG,
+    file: settings.carillonConfig,
     env: carillonEnvironment(settings, process.env),
   });
   const warning = firebaseWarning(process.env, config.push_notifications.enabled_providers);
@@ -47,10 +46,14 @@ export async function runSeparately(settings: StartSettings, databaseUrl: string
   try {
     // GrandChat first: it makes the outbox table that Carillon's consumer reads.
     const { demoAccounts } = await readyMessage(grandchat);
-    const carillon = spawn(process.execPath, [CARILLON_COMMAND, 'serve', '--config', CARILLON_CONFIG], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      env: carillonEnvironment(settings, process.env),
-    });
+    const carillon = spawn(
+      process.execPath,
+      [CARILLON_COMMAND, 'serve', '--config', settings.carillonConfig],
+      {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: carillonEnvironment(settings, process.env),
+      },
+    );
     children.push(carillon);
     const ended = Promise.race([endOf(grandchat, 'GrandChat'), endOf(carillon, 'Carillon')]);
     await Promise.race([

@@ -1,9 +1,8 @@
 import { join, resolve } from 'node:path';
+import { broadcastFromEnvironment, realtimeFromEnvironment } from 'grandchat-server';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
-/** Carillon's configuration for GrandChat; what differs from machine to machine comes by environment. */
-export const CARILLON_CONFIG = join(ROOT, 'apps', 'grandchat', 'carillon.json');
 export const CARILLON_COMMAND = join(ROOT, 'packages', 'carillon', 'bin', 'carillon.mjs');
 export const GRANDCHAT_MAIN = join(ROOT, 'apps', 'grandchat', 'server', 'src', 'main.ts');
 
@@ -16,6 +15,10 @@ export interface StartSettings {
   readonly origin: string;
   readonly carillonUrl: string;
   readonly webRoot: string;
+  /** Carillon's configuration for GrandChat; what differs from machine to machine comes by environment. */
+  readonly carillonConfig: string;
+  /** Of GrandChat's commands, for the consumer that reads them. */
+  readonly outboxPartitions: number;
 }
 
 /** @throws naming the variable, its value and what is allowed */
@@ -33,7 +36,21 @@ export function settingsFromEnvironment(
     origin: env.GRANDCHAT_ORIGIN?.replace(/\/$/, '') || `http://localhost:${grandchatPort}`,
     carillonUrl: `http://localhost:${carillonPort}`,
     webRoot,
+    carillonConfig: carillonConfig(env),
+    outboxPartitions: outboxPartitions(env),
   };
+}
+
+function carillonConfig(env: NodeJS.ProcessEnv): string {
+  const { mode } = broadcastFromEnvironment(env);
+  const isCdc = mode === 'cdc' || mode === 'api_cdc';
+  const name = realtimeFromEnvironment(env) ? 'carillon-push' : isCdc ? 'carillon-cdc' : 'carillon';
+  return join(ROOT, 'apps', 'grandchat', `${name}.json`);
+}
+
+function outboxPartitions(env: NodeJS.ProcessEnv): number {
+  const { partitions, bigRoomPartitions } = broadcastFromEnvironment(env);
+  return realtimeFromEnvironment(env) ? partitions : partitions + bigRoomPartitions;
 }
 
 /**
@@ -50,6 +67,7 @@ export function carillonEnvironment(settings: StartSettings, env: NodeJS.Process
     CARILLON_CLIENT_ALLOWED_ORIGINS: [...origins].join(','),
     // In a terminal of somebody who tries it out, every push would be a line of JSON.
     CARILLON_LOG_LEVEL: 'warn',
+    CARILLON_CONSUMERS_GRANDCHAT_POSTGRESQL_NUM_PARTITIONS: String(settings.outboxPartitions),
     ...env,
     CARILLON_DATA_DIR: settings.dataDir,
     CARILLON_HTTP_SERVER_PORT: String(settings.carillonPort),

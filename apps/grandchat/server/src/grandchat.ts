@@ -10,8 +10,9 @@ import { MIGRATIONS } from './migrations.ts';
 import { CarillonClient } from './push/carillon-client.ts';
 import { Devices } from './push/devices.ts';
 import type { Firebase } from './push/firebase.ts';
+import { type BroadcastOptions, createCommands } from './rooms/commands/mode.ts';
+import type { RealtimeServer } from './rooms/commands/realtime-server.ts';
 import { Messages } from './rooms/messages.ts';
-import { Outbox } from './rooms/outbox.ts';
 import { Rooms } from './rooms/rooms.ts';
 import { DEFAULT_LIMITS, type Limits, type Settings } from './services.ts';
 
@@ -32,8 +33,10 @@ export interface GrandChatOptions {
   readonly firebase?: Firebase | undefined;
   /** Folder of the built front end; without it only the API is served. */
   readonly webRoot?: string;
-  /** Partitions of the outbox, as many as Carillon's consumer has. */
-  readonly outboxPartitions?: number;
+  /** Its partitions of both kinds together are as many as the consumer's. */
+  readonly broadcast?: BroadcastOptions;
+  /** The server that has the real-time connections; Carillon when absent. Its tokens have Carillon's secret. */
+  readonly realtime?: RealtimeServer | undefined;
   /** Fills an empty database with people and rooms to try. */
   readonly demo?: boolean;
   readonly trustProxy?: boolean;
@@ -50,15 +53,19 @@ export interface GrandChat {
 
 /** Brings the schema up to date and serves REST, the front end and the way to Carillon's WebSocket. */
 export async function startGrandChat(options: GrandChatOptions): Promise<GrandChat> {
-  const { db, origin, carillon, firebase } = options;
+  const { db, origin, carillon, firebase, realtime } = options;
   const vapidPublicKey = firebase?.vapidPublicKey ?? options.vapidPublicKey;
   const logger = options.logger ?? pino({ name: 'grandchat', level: 'warn' });
   await migrate(db, 'grandchat', MIGRATIONS);
   const demoAccounts = options.demo ? await createDemo(db) : [];
-  const outbox = new Outbox({
-    partitions: options.outboxPartitions ?? 1,
-    origin,
-    firebase: firebase !== undefined,
+  const carillonClient = new CarillonClient(carillon);
+  const commands = createCommands({
+    ...options.broadcast,
+    db,
+    push: { origin, firebase: firebase !== undefined },
+    realtime: realtime ? new CarillonClient(realtime) : carillonClient,
+    isRealtimeApart: realtime !== undefined,
+    logger,
   });
   const sessions = new Sessions(db);
   const settings: Settings = {
@@ -82,23 +89,28 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
         secure: origin.startsWith('https:'),
       }),
       tokens: new Tokens(carillon.tokenSecret),
-      rooms: new Rooms(db, outbox),
-      messages: new Messages(db, outbox),
-      devices: new Devices({ db, sessions, outbox, carillon: new CarillonClient(carillon), logger }),
+      rooms: new Rooms(db, commands),
+      messages: new Messages(db, commands),
+      devices: new Devices({ db, sessions, commands: commands.push, carillon: carillonClient, logger }),
       settings,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     },
   });
-  const cutWebSockets = proxyWebSockets({ server: app.server, target: carillon.url, origin });
+  const cutWebSockets = proxyWebSockets({
+    server: app.server,
+    target: realtime?.url ?? carillon.url,
+    origin,
+  });
   await app
     .listen({ port: options.port, host: options.host ?? '0.0.0.0' })
     .catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE') throw error;
       throw new Error(`port ${options.port} is in use by another program: stop it, or set GRANDCHAT_PORT`);
     });
+  await commands.start();
   const sweep = setInterval(() => {
     sessions
-      .forgetExpired((tx, userId, deviceId) => outbox.removeDevice(tx, userId, deviceId))
+      .forgetExpired((tx, userId, deviceId) => commands.push.removeDevice(tx, userId, deviceId))
       .catch((error) => logger.error({ err: error }, 'could not forget expired sessions'));
   }, SWEEP_MS);
   return {
@@ -108,6 +120,7 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
       clearInterval(sweep);
       cutWebSockets();
       await app.close();
+      await commands.close();
     },
   };
 }

@@ -2,6 +2,8 @@
 import { loadSecrets, openDatabase } from 'carillon';
 import { startGrandChat } from './grandchat.ts';
 import { firebaseFromEnvironment } from './push/firebase.ts';
+import { broadcastFromEnvironment } from './rooms/commands/mode.ts';
+import { realtimeFromEnvironment } from './rooms/commands/realtime-server.ts';
 import { limitsFromEnvironment } from './services.ts';
 
 const { env } = process;
@@ -27,7 +29,8 @@ try {
     },
     vapidPublicKey: env.CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_VAPID_PUBLIC_KEY || secrets.vapid.publicKey,
     firebase: firebaseFromEnvironment(env),
-    outboxPartitions: Number(env.GRANDCHAT_OUTBOX_PARTITIONS || 1),
+    broadcast: broadcastFromEnvironment(env),
+    realtime: realtimeFromEnvironment(env),
     trustProxy: env.GRANDCHAT_TRUST_PROXY === 'true',
     demo: env.GRANDCHAT_DEMO === 'true',
     limits: limitsFromEnvironment(env),

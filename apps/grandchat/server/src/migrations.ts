@@ -1,6 +1,10 @@
 import type { Migration } from 'carillon';
 
-/** GrandChat's tables. The outbox is the one that Carillon's consumer reads; its trigger wakes that consumer. */
+/**
+ * GrandChat's tables. Consumers read `chat_outbox` (all commands, in modes outbox and api), `chat_cdc` (the same, in modes cdc and
+ * api_cdc; by the database's log) and `chat_push_outbox` (those about pushes, when real time is another server's); triggers
+ * wake them.
+ */
 export const MIGRATIONS: readonly Migration[] = [
   {
     name: '001_chat',
@@ -71,5 +75,71 @@ export const MIGRATIONS: readonly Migration[] = [
       END $$;
       CREATE TRIGGER chat_outbox_notify AFTER INSERT ON chat_outbox
         FOR EACH ROW EXECUTE FUNCTION chat_outbox_notify();`,
+  },
+  {
+    name: '002_broadcast_modes',
+    // Payloads are json, not jsonb: they are written and read whole, and a large one takes a third of the time.
+    sql: `
+      ALTER TABLE chat_outbox ALTER COLUMN payload TYPE json USING payload::json;
+      CREATE TABLE chat_push_outbox (
+        id bigserial PRIMARY KEY,
+        method text NOT NULL,
+        payload json NOT NULL,
+        partition bigint NOT NULL DEFAULT 0,
+        created_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE INDEX chat_push_outbox_partition ON chat_push_outbox (partition, id);
+      CREATE TABLE chat_cdc (
+        id bigserial PRIMARY KEY,
+        method text NOT NULL,
+        payload json NOT NULL,
+        partition bigint NOT NULL DEFAULT 0,
+        created_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE INDEX chat_cdc_partition ON chat_cdc (partition, id);
+      DO $$ BEGIN
+        EXECUTE 'ALTER TABLE chat_outbox ALTER COLUMN payload SET COMPRESSION lz4';
+        EXECUTE 'ALTER TABLE chat_cdc ALTER COLUMN payload SET COMPRESSION lz4';
+      EXCEPTION WHEN feature_not_supported OR syntax_error THEN
+        -- A server without it compresses in its own way.
+      END $$;
+
+      DROP TRIGGER chat_outbox_notify ON chat_outbox;
+      DROP FUNCTION chat_outbox_notify();
+      CREATE FUNCTION chat_notify_partition() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM pg_notify(TG_ARGV[0], NEW.partition::text);
+        RETURN NEW;
+      END $$;
+      CREATE TRIGGER chat_outbox_notify AFTER INSERT ON chat_outbox
+        FOR EACH ROW EXECUTE FUNCTION chat_notify_partition('centrifugo_partition_change');
+      CREATE TRIGGER chat_push_outbox_notify AFTER INSERT ON chat_push_outbox
+        FOR EACH ROW EXECUTE FUNCTION chat_notify_partition('chat_push_partition_change');
+
+      -- What became of a big room's changes, until there are commands for all its members.
+      ALTER TABLE chat_room ADD COLUMN is_big boolean NOT NULL DEFAULT false;
+      CREATE TABLE chat_event (
+        id bigserial PRIMARY KEY,
+        room_id bigint NOT NULL REFERENCES chat_room (id) ON DELETE CASCADE,
+        data json NOT NULL,
+        idempotency_key text NOT NULL,
+        to_members boolean NOT NULL,
+        to_users bigint[] NOT NULL,
+        -- Users up to this id have their commands.
+        expanded_to bigint NOT NULL DEFAULT 0,
+        pages bigint NOT NULL DEFAULT 0,
+        -- Not before this partition has no row up to this id.
+        waits_partition bigint,
+        waits_id bigint NOT NULL DEFAULT 0,
+        created_at timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE INDEX chat_event_room ON chat_event (room_id, id);
+      CREATE FUNCTION chat_event_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM pg_notify('chat_event', '');
+        RETURN NULL;
+      END $$;
+      CREATE TRIGGER chat_event_notify AFTER INSERT ON chat_event
+        FOR EACH STATEMENT EXECUTE FUNCTION chat_event_notify();`,
   },
 ];

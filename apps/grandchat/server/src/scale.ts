@@ -1,7 +1,7 @@
 import { addUserTopics, type Database, type Queryable } from 'carillon';
 import { hashPassword } from './accounts/passwords.ts';
 import { DEMO_PASSWORD } from './demo.ts';
-import { roomTopic } from './rooms/outbox.ts';
+import { roomTopic } from './rooms/commands/push-commands.ts';
 
 /** Rooms of every size, as the tutorial has them: the members are the first so many users. */
 export const SCALE_ROOMS: readonly { readonly name: string; readonly members: number }[] = [

@@ -11,7 +11,8 @@ import {
 } from '../../../../packages/carillon/test/support/database.ts';
 import { startTestPostgres } from '../../../../scripts/setup/test-postgres.ts';
 import { Sessions } from '../src/accounts/sessions.ts';
-import { Outbox } from '../src/rooms/outbox.ts';
+import { CommandTable } from '../src/rooms/commands/command-table.ts';
+import { PushCommands } from '../src/rooms/commands/push-commands.ts';
 import { type Bench, Browser, startBench, TOKEN_SECRET } from './support/bench.ts';
 
 const KEYS = { p256dh: 'x', auth: 'y' };
@@ -314,8 +315,8 @@ eachDatabase('accounts and devices', (open) => {
     await back.post('/api/login/', { username: 'back', password: 'password!' });
     await back.post('/api/device/register/', { device: DEVICE });
     bench.carillon.answers.set('device_register', { id: 'webpush-1' });
-    const outbox = new Outbox({ partitions: 1, origin: '', firebase: false });
-    await new Sessions(db).forgetExpired((tx, user, device) => outbox.removeDevice(tx, user, device));
+    const commands = new PushCommands(new CommandTable('chat_outbox', 1), { origin: '', firebase: false });
+    await new Sessions(db).forgetExpired((tx, user, device) => commands.removeDevice(tx, user, device));
     const silenced = (await bench.outbox('device_remove')).filter(({ ids }) => /-of-/.test(ids[0]));
     assert.deepEqual(silenced, [{ ids: [`webpush-of-${gone.id}`], users: [String(gone.id)] }]);
   });

@@ -73,7 +73,7 @@ suite('GrandChat with Firebase', () => {
   let bench: Bench;
   before(async () => {
     database = await memoryDatabase();
-    bench = await startBench(database.db, {}, { config: CONFIG, vapidPublicKey: KEY });
+    bench = await startBench(database.db, {}, { firebase: { config: CONFIG, vapidPublicKey: KEY } });
   });
   after(async () => {
     await bench?.close();

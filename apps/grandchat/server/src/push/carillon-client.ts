@@ -14,9 +14,22 @@ export class CarillonError extends Error {
 /** Carillon did not answer, or not in a way that says anything. */
 export class CarillonUnavailableError extends Error {
   override name = 'CarillonUnavailableError';
+  /** Of the answer; undefined when there was none, or when it was error 100. */
+  readonly status: number | undefined;
+
+  constructor(message: string, { status, cause }: { status?: number | undefined; cause?: unknown } = {}) {
+    super(message, { cause });
+    this.status = status;
+  }
 }
 
-/** Calls Carillon's server API. */
+export interface CallOptions {
+  readonly timeoutMs?: number;
+  /** Gives up when it aborts. */
+  readonly signal?: AbortSignal;
+}
+
+/** Calls Carillon's server API, or that of a server which speaks the same. */
 export class CarillonClient {
   readonly #url: string;
   readonly #apiKey: string;
@@ -30,30 +43,62 @@ export class CarillonClient {
    * Runs one method and gives back its result.
    * @throws CarillonError when it refuses, CarillonUnavailableError when it cannot be reached in time
    */
-  async call<Result>(method: string, request: object, timeoutMs = TIMEOUT_MS): Promise<Result> {
-    let answer: { result?: Result; error?: { code: number; message: string } };
+  async call<Result>(method: string, request: object, options: CallOptions = {}): Promise<Result> {
+    const text = await this.callText(method, JSON.stringify(request), options);
+    let answer: { result?: Result };
     try {
-      const response = await fetch(`${this.#url}/api/${method}`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'x-api-key': this.#apiKey },
-        body: JSON.stringify(request),
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      if (!response.ok) {
-        const text = await response.text();
-        if (response.status === 400) throw new CarillonError(107, text);
-        throw new Error(`status ${response.status}`);
-      }
-      answer = (await response.json()) as typeof answer;
+      answer = JSON.parse(text) as typeof answer;
     } catch (error) {
-      if (error instanceof CarillonError) throw error;
       throw new CarillonUnavailableError(`Carillon, ${method}: ${(error as Error).message}`, {
         cause: error,
       });
     }
-    if (answer.error?.code === 100)
-      throw new CarillonUnavailableError(`Carillon, ${method}: ${answer.error.message}`);
-    if (answer.error) throw new CarillonError(answer.error.code, answer.error.message);
     return answer.result as Result;
+  }
+
+  /**
+   * The same for a request in JSON text; gives back the whole answer's text, for requests and answers that are not worth
+   * building and taking apart.
+   */
+  async callText(
+    method: string,
+    body: string,
+    { timeoutMs = TIMEOUT_MS, signal }: CallOptions = {},
+  ): Promise<string> {
+    let status: number;
+    let text: string;
+    try {
+      const timeout = AbortSignal.timeout(timeoutMs);
+      const response = await fetch(`${this.#url}/api/${method}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-api-key': this.#apiKey },
+        body,
+        signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+      });
+      status = response.status;
+      text = await response.text();
+    } catch (error) {
+      throw new CarillonUnavailableError(`Carillon, ${method}: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+    if (status === 400) throw new CarillonError(107, text);
+    if (status !== 200)
+      throw new CarillonUnavailableError(`Carillon, ${method}: status ${status}`, { status });
+    const error = topLevelError(text);
+    if (error?.code === 100) throw new CarillonUnavailableError(`Carillon, ${method}: ${error.message}`);
+    if (error) throw new CarillonError(error.code, error.message);
+    return text;
+  }
+}
+
+/** An answer is `{"result": …}` or `{"error": {code, message}}`; only the second kind, which is short, is read. */
+function topLevelError(text: string): { code: number; message: string } | undefined {
+  if (!/^\s*\{\s*"error"/.test(text)) return undefined;
+  try {
+    const { error } = JSON.parse(text) as { error?: { code: number; message: string } };
+    return error;
+  } catch {
+    return undefined;
   }
 }

@@ -1,18 +1,18 @@
 import type { Database } from 'carillon';
 import type { Session, Sessions } from '../accounts/sessions.ts';
 import { HttpError, invalid } from '../http/errors.ts';
-import { type Outbox, ROOM_TOPIC_PREFIX, roomTopic } from '../rooms/outbox.ts';
+import { type PushCommands, ROOM_TOPIC_PREFIX, roomTopic } from '../rooms/commands/push-commands.ts';
 import { lockRoom } from '../rooms/rooms.ts';
 import { type CarillonClient, CarillonError } from './carillon-client.ts';
 
-/** Logout waits this long for Carillon; the outbox carries the removal in any case. */
+/** Logout waits this long for Carillon; a command carries the removal in any case. */
 const REMOVE_TIMEOUT_MS = 2_000;
 const TOPIC_PAGE = 1_000;
 
 export interface DevicesOptions {
   readonly db: Database;
   readonly sessions: Sessions;
-  readonly outbox: Outbox;
+  readonly commands: PushCommands;
   readonly carillon: CarillonClient;
   readonly logger: { warn(fields: object, message: string): void };
 }
@@ -34,7 +34,7 @@ export class Devices {
    * @throws HttpError 400 with Carillon's words, 503 when it cannot be reached
    */
   async register(session: Session, device: unknown): Promise<string> {
-    const { db, carillon, sessions, outbox } = this.#options;
+    const { db, carillon, sessions, commands } = this.#options;
     const { id, fields } = readDevice(device);
     const user = String(session.user.id);
     const known = id === undefined ? undefined : await this.#find(id);
@@ -49,29 +49,29 @@ export class Devices {
     );
     await sessions.rememberDevice(session, registered);
     if (id !== undefined && isOwn && !isSameRoad)
-      await db.transaction((tx) => outbox.removeDevice(tx, session.user.id, id));
+      await db.transaction((tx) => commands.removeDevice(tx, session.user.id, id));
     await this.#reconcileTopics(session.user.id);
     return registered;
   }
 
   /**
    * Ends a session and silences its device, no other. Which device that is, the session knows better than the browser,
-   * which may have lost its id. Never fails for want of Carillon: the outbox carries the removal, and the call only
+   * which may have lost its id. Never fails for want of Carillon: a command carries the removal, and the call only
    * makes it immediate.
    */
   async logOut(session: Session, claimedId: unknown): Promise<void> {
-    const { db, sessions, outbox, carillon, logger } = this.#options;
+    const { db, sessions, commands, carillon, logger } = this.#options;
     const deviceId =
       session.deviceId || (typeof claimedId === 'string' && claimedId.length <= 64 ? claimedId : '');
     await db.transaction(async (tx) => {
       await sessions.end(tx, session);
       // Without an id there is nothing to remove: an empty list would mean all of the user's devices.
-      if (deviceId) await outbox.removeDevice(tx, session.user.id, deviceId);
+      if (deviceId) await commands.removeDevice(tx, session.user.id, deviceId);
     });
     if (!deviceId) return;
     const request = { ids: [deviceId], users: [String(session.user.id)] };
-    await carillon.call('device_remove', request, REMOVE_TIMEOUT_MS).catch((error: Error) => {
-      logger.warn({ reason: error.message }, 'logout: device will be removed by the outbox');
+    await carillon.call('device_remove', request, { timeoutMs: REMOVE_TIMEOUT_MS }).catch((error: Error) => {
+      logger.warn({ reason: error.message }, 'logout: device will be removed by a command');
     });
   }
 
@@ -88,7 +88,7 @@ export class Devices {
    * leave.
    */
   async #reconcileTopics(userId: number): Promise<void> {
-    const { db, carillon, outbox } = this.#options;
+    const { db, carillon, commands } = this.#options;
     const { items } = await this.#call(() =>
       carillon.call<{ items: { topic: string }[] }>('user_topic_list', {
         filter: { users: [String(userId)], topic_prefix: ROOM_TOPIC_PREFIX },
@@ -106,7 +106,7 @@ export class Devices {
       await db
         .transaction(async (tx) => {
           const member = await lockRoom(tx, roomId, userId);
-          await outbox.bindTopic(tx, roomId, userId, member ? 'add' : 'remove');
+          await commands.bindTopic(tx, roomId, userId, member ? 'add' : 'remove');
         })
         .catch((error) => {
           if (!(error instanceof HttpError)) throw error;

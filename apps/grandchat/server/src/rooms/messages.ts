@@ -1,7 +1,8 @@
 import type { Database, Queryable } from 'carillon';
 import type { SessionUser } from '../accounts/sessions.ts';
 import { HttpError, invalid, notFound } from '../http/errors.ts';
-import type { Outbox } from './outbox.ts';
+import type { Commands } from './commands/mode.ts';
+import type { Tell } from './commands/room-events.ts';
 import { lockRoom } from './rooms.ts';
 import {
   MESSAGE_COLUMNS,
@@ -25,11 +26,11 @@ export interface ReadState {
 /** What is said in rooms, and how far each member has read. */
 export class Messages {
   readonly #db: Database;
-  readonly #outbox: Outbox;
+  readonly #commands: Commands;
 
-  constructor(db: Database, outbox: Outbox) {
+  constructor(db: Database, commands: Commands) {
     this.#db = db;
-    this.#outbox = outbox;
+    this.#commands = commands;
   }
 
   /**
@@ -73,7 +74,9 @@ export class Messages {
     const content = checkContent(body.content);
     const clientId = checkClientId(body.client_id);
     try {
-      return await this.#db.transaction((tx) => this.#write(tx, roomId, user, content, clientId));
+      return await this.#commands.events.transaction((tx, tell) =>
+        this.#write(tx, tell, roomId, user, content, clientId),
+      );
     } catch (error) {
       if ((error as { code?: string }).code !== UNIQUE_VIOLATION) throw error;
       // The same client id in two rooms at once: the other one was first.
@@ -86,7 +89,7 @@ export class Messages {
     if (!Number.isSafeInteger(messageId) || (messageId as number) < 0) {
       throw invalid('message_id', 'must be the id of a message');
     }
-    return this.#db.transaction(async (tx) => {
+    return this.#commands.events.transaction(async (tx, tell) => {
       const [member] = await tx.query<{ last_read_id: number }>(
         'SELECT last_read_id FROM chat_roommember WHERE room_id = $1 AND user_id = $2 FOR UPDATE',
         [roomId, user.id],
@@ -107,20 +110,27 @@ export class Messages {
           user.id,
           lastReadId,
         ]);
-        await this.#outbox.tellUser(
-          tx,
+        await tell({
           roomId,
-          user.id,
-          'room_read',
-          { room_id: roomId, ...state },
-          `room_read_${roomId}_${lastReadId}`,
-        );
+          type: 'room_read',
+          body: { room_id: roomId, ...state },
+          idempotencyKey: `room_read_${roomId}_${lastReadId}`,
+          toMembers: false,
+          toUsers: [user.id],
+        });
       }
       return state;
     });
   }
 
-  async #write(tx: Queryable, roomId: number, user: SessionUser, content: string, clientId: string | null) {
+  async #write(
+    tx: Queryable,
+    tell: Tell,
+    roomId: number,
+    user: SessionUser,
+    content: string,
+    clientId: string | null,
+  ) {
     if (!(await lockRoom(tx, roomId, user.id))) throw notFound('not a member of this room');
     if (clientId !== null) {
       const [earlier] = await tx.query<MessageRow>(
@@ -148,8 +158,15 @@ export class Messages {
       [id],
     );
     const message = messageShape(row as MessageRow);
-    await this.#outbox.broadcast(tx, roomId, 'message_added', message, `message_${id}`);
-    await this.#outbox.ring(tx, message, name);
+    await tell({
+      roomId,
+      type: 'message_added',
+      body: message,
+      idempotencyKey: `message_${id}`,
+      toMembers: true,
+      toUsers: [],
+    });
+    await this.#commands.push.ring(tx, message, name);
     return { message, isNew: true };
   }
 }

@@ -1,7 +1,8 @@
 import type { Database, Queryable } from 'carillon';
 import type { SessionUser } from '../accounts/sessions.ts';
 import { HttpError, invalid, notFound } from '../http/errors.ts';
-import type { Outbox } from './outbox.ts';
+import type { Commands } from './commands/mode.ts';
+import type { Tell } from './commands/room-events.ts';
 import {
   isoTime,
   ROOM_COLUMNS,
@@ -36,11 +37,11 @@ export interface SearchResult {
  */
 export class Rooms {
   readonly #db: Database;
-  readonly #outbox: Outbox;
+  readonly #commands: Commands;
 
-  constructor(db: Database, outbox: Outbox) {
+  constructor(db: Database, commands: Commands) {
     this.#db = db;
-    this.#outbox = outbox;
+    this.#commands = commands;
   }
 
   /** A user's rooms, newest first. */
@@ -92,12 +93,12 @@ export class Rooms {
       );
     }
     try {
-      return await this.#db.transaction(async (tx) => {
+      return await this.#commands.events.transaction(async (tx, tell) => {
         const [room] = await tx.query<{ id: number }>(
           'INSERT INTO chat_room (name) VALUES ($1) RETURNING id',
           [trimmed],
         );
-        const { room: shape } = await this.#addMember(tx, (room as { id: number }).id, user);
+        const { room: shape } = await this.#addMember(tx, tell, (room as { id: number }).id, user);
         return { ...shape, unread_count: 0, last_read_id: 0 };
       });
     } catch (error) {
@@ -108,15 +109,15 @@ export class Rooms {
 
   /** @throws HttpError 404 for no such room, 409 when the user is a member already */
   async join(roomId: number, user: SessionUser): Promise<MemberShape> {
-    return this.#db.transaction(async (tx) => {
+    return this.#commands.events.transaction(async (tx, tell) => {
       if (await lockRoom(tx, roomId, user.id)) throw new AlreadyMemberError();
-      return this.#addMember(tx, roomId, user);
+      return this.#addMember(tx, tell, roomId, user);
     });
   }
 
   /** @throws HttpError 404 unless the user is a member */
   async leave(roomId: number, user: SessionUser): Promise<MemberShape> {
-    return this.#db.transaction(async (tx) => {
+    return this.#commands.events.transaction(async (tx, tell) => {
       const memberId = await lockRoom(tx, roomId, user.id);
       if (!memberId) throw notFound('not a member of this room');
       await tx.query(
@@ -124,15 +125,22 @@ export class Rooms {
         [roomId],
       );
       const member = { room: sharedRoomShape(await memberView(tx, roomId, user.id)), user };
-      // Before the row goes, so that the leaver's other tabs hear of it.
-      await this.#outbox.broadcast(tx, roomId, 'user_left', member, `user_left_${memberId}`);
-      await this.#outbox.bindTopic(tx, roomId, user.id, 'remove');
       await tx.query('DELETE FROM chat_roommember WHERE id = $1', [memberId]);
+      await tell({
+        roomId,
+        type: 'user_left',
+        body: member,
+        idempotencyKey: `user_left_${memberId}`,
+        toMembers: true,
+        // The leaver's other tabs.
+        toUsers: [user.id],
+      });
+      await this.#commands.push.bindTopic(tx, roomId, user.id, 'remove');
       return member;
     });
   }
 
-  async #addMember(tx: Queryable, roomId: number, user: SessionUser): Promise<MemberShape> {
+  async #addMember(tx: Queryable, tell: Tell, roomId: number, user: SessionUser): Promise<MemberShape> {
     await tx.query(
       'UPDATE chat_room SET version = version + 1, member_count = member_count + 1 WHERE id = $1',
       [roomId],
@@ -144,8 +152,15 @@ export class Rooms {
       [roomId, user.id],
     );
     const member = { room: sharedRoomShape(await memberView(tx, roomId, user.id)), user };
-    await this.#outbox.broadcast(tx, roomId, 'user_joined', member, `user_joined_${row?.id}`);
-    await this.#outbox.bindTopic(tx, roomId, user.id, 'add');
+    await tell({
+      roomId,
+      type: 'user_joined',
+      body: member,
+      idempotencyKey: `user_joined_${row?.id}`,
+      toMembers: true,
+      toUsers: [],
+    });
+    await this.#commands.push.bindTopic(tx, roomId, user.id, 'add');
     return member;
   }
 }

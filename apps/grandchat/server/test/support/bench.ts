@@ -1,8 +1,8 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Database } from 'carillon';
-import { type Firebase, type GrandChat, type Limits, startGrandChat } from '../../src/index.ts';
+import { type GrandChat, type GrandChatOptions, type Limits, startGrandChat } from '../../src/index.ts';
 
 export const TOKEN_SECRET = 'a secret for tests';
 
@@ -62,8 +62,15 @@ export class Browser {
 /** A stand-in for Carillon's server API: records calls, answers as told. */
 export class CarillonRecorder {
   readonly calls: { method: string; request: Record<string, unknown> }[] = [];
-  /** Method → result; an Error's message becomes error 107, `down` cuts the connection. */
-  readonly answers = new Map<string, object | Error | 'down'>();
+  /** Paths of WebSockets that were asked for; none is opened. */
+  readonly upgrades: string[] = [];
+  /** Method → result; an Error's message becomes error 107, `down` cuts the connection, a number is a status. */
+  readonly answers = new Map<string, object | Error | 'down' | 'silence' | number>();
+  /** Instead of the above, for the nth call of a method, from 1; undefined for what is above. */
+  answer: (method: string, n: number) => object | Error | 'down' | 'silence' | number | undefined = () =>
+    undefined;
+  readonly #arrivals = new EventEmitter();
+  readonly #silent: Socket[] = [];
   readonly #server: Server;
 
   constructor() {
@@ -75,8 +82,11 @@ export class CarillonRecorder {
       request.on('end', () => {
         const method = (request.url ?? '').replace('/api/', '');
         this.calls.push({ method, request: JSON.parse(text) });
-        const answer = this.answers.get(method) ?? {};
+        const answer = this.answer(method, this.of(method).length) ?? this.answers.get(method) ?? {};
+        this.#arrivals.emit('call');
+        if (answer === 'silence') return void this.#silent.push(request.socket);
         if (answer === 'down') request.socket.destroy();
+        else if (typeof answer === 'number') response.writeHead(answer).end('no');
         else if (answer instanceof Error)
           response.end(JSON.stringify({ error: { code: 107, message: answer.message } }));
         else response.end(JSON.stringify({ result: answer }));
@@ -85,6 +95,10 @@ export class CarillonRecorder {
   }
 
   async start(): Promise<string> {
+    this.#server.on('upgrade', ({ url = '' }, socket) => {
+      this.upgrades.push(url);
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    });
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
@@ -92,6 +106,17 @@ export class CarillonRecorder {
 
   of(method: string): Record<string, unknown>[] {
     return this.calls.filter((call) => call.method === method).map((call) => call.request);
+  }
+
+  /** Ends the connections of calls that got no answer. */
+  cutSilent(): void {
+    for (const socket of this.#silent.splice(0)) socket.destroy();
+  }
+
+  /** Resolves when `count` calls of a method have come. */
+  async until(method: string, count: number): Promise<Record<string, unknown>[]> {
+    while (this.of(method).length < count) await once(this.#arrivals, 'call');
+    return this.of(method);
   }
 
   async close(): Promise<void> {
@@ -117,7 +142,7 @@ export interface Bench {
 export async function startBench(
   db: Database,
   limits: Partial<Limits> = {},
-  firebase?: Firebase,
+  more: Partial<GrandChatOptions> = {},
 ): Promise<Bench> {
   const carillon = new CarillonRecorder();
   carillon.answers.set('device_list', { items: [] });
@@ -131,10 +156,13 @@ export async function startBench(
     origin: 'https://chat.example',
     carillon: { url, apiKey: 'key', tokenSecret: TOKEN_SECRET },
     vapidPublicKey: 'the public key',
-    firebase,
-    outboxPartitions: 4,
+    broadcast: { partitions: 4, bigRoomPartitions: 4 },
     limits: { signupsPerAddress: 10_000, loginsPerAddress: 10_000, messagesPerMinute: 10_000, ...limits },
     logger: { info() {}, warn() {}, error() {} },
+    ...more,
+  }).catch(async (error) => {
+    await carillon.close();
+    throw error;
   });
   const origin = `http://127.0.0.1:${grandchat.port}`;
   const browser = async () => {
