@@ -11,7 +11,6 @@ import { errorBody, toApiError } from './api/replies.ts';
 import type { Config } from './config/config.ts';
 import { loadSecrets, withSecrets } from './config/secrets.ts';
 import { startConsumers } from './consumers/start.ts';
-import { ApiError } from './errors.ts';
 import { createHealth, type Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
@@ -192,19 +191,11 @@ async function listen(
   return typeof bound === 'object' && bound !== null ? bound.port : port;
 }
 
-/** Consumers retry code 100, and a broadcast in which one channel failed with it (consumers, section 1.3). */
+/** Consumers retry code 100, and a whole broadcast when one channel failed with it (consumers, section 1.3). */
 function consumerDispatch(dispatcher: Dispatcher, logger: Logger) {
   return async (method: string, request: unknown): Promise<object> => {
     try {
-      const result = await dispatcher.dispatch(method, request);
-      const responses =
-        method === 'broadcast'
-          ? (result as { responses?: { error?: { code: number } }[] }).responses
-          : undefined;
-      // Which channels have it is not known to whoever repeats: the whole broadcast is, with its idempotency key.
-      const failed = responses?.filter((response) => response.error?.code === 100).length ?? 0;
-      if (failed > 0) throw new ApiError('unavailable', `${failed} of ${responses?.length} channels failed`);
-      return result;
+      return await dispatcher.dispatch(method, request, { wantsResult: false });
     } catch (error) {
       throw toApiError(error, method, logger);
     }

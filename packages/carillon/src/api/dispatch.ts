@@ -1,5 +1,5 @@
 import { Compile, type Validator } from 'typebox/compile';
-import type { Method } from './method.ts';
+import type { Call, Method } from './method.ts';
 
 /** A request whose JSON has a wrong type somewhere: HTTP 400, before the method runs. */
 export class RequestTypeError extends Error {
@@ -39,7 +39,7 @@ export class Dispatcher {
    * Checks the types of a parsed request and runs the method. As in Go's decoder, `null` stands for an absent member.
    * @throws UnknownMethodError, RequestTypeError, ApiError, or whatever failed inside
    */
-  async dispatch(name: string, request: unknown): Promise<object> {
+  async dispatch(name: string, request: unknown, call: Call = { wantsResult: true }): Promise<object> {
     const entry = this.#entries.get(name);
     if (!entry) throw new UnknownMethodError(`unknown method ${JSON.stringify(name)}`);
     let body: unknown = request ?? {};
@@ -47,7 +47,7 @@ export class Dispatcher {
       body = withoutNulls(body);
       if (!entry.check.Check(body)) throw new RequestTypeError(describeTypeError(entry.check, body));
     }
-    return entry.method.handle(body as never);
+    return entry.method.handle(body as never, call);
   }
 }
 

@@ -1,5 +1,14 @@
 import type { Static, TSchema } from 'typebox';
 
+/** How a method is called. */
+export interface Call {
+  /**
+   * False when nobody reads the result: then it may be left out where it is large, and what could not be done in a part is
+   * thrown instead of told in it.
+   */
+  readonly wantsResult: boolean;
+}
+
 /**
  * One method of the server API: its name in the URL, the shape of its request and what it does.
  *
@@ -12,7 +21,7 @@ export interface Method {
   /** True when consumers (outbox, Kafka, …) may call it: it changes something. */
   readonly mutating: boolean;
   readonly request: TSchema;
-  handle(request: never): Promise<object>;
+  handle(request: never, call: Call): Promise<object>;
 }
 
 /** Declares a method with the type of its request taken from the schema. */
@@ -20,7 +29,7 @@ export function defineMethod<S extends TSchema>(method: {
   name: string;
   mutating: boolean;
   request: S;
-  handle(request: Static<S>): Promise<object>;
+  handle(request: Static<S>, call: Call): Promise<object>;
 }): Method {
   return method as unknown as Method;
 }

@@ -43,6 +43,15 @@ export class EpochMismatchError extends Error {
   override name = 'EpochMismatchError';
 }
 
+/** What is published: a publication before it has its place. */
+export type Message = Omit<Publication, 'offset'>;
+
+/**
+ * Told what became of a message in one of many channels, by its index in the list of them: where the stream stands, undefined
+ * without history, or why it is not known to be stored.
+ */
+export type OnPublished = (index: number, outcome: StreamPosition | undefined | Error) => void;
+
 /** Whom a broker tells what came for this node's channels, on whichever node it was published. */
 export interface BrokerListener {
   /** Comes in the order of offsets. `epoch` is empty without history. */
@@ -64,11 +73,22 @@ export interface Broker {
    * @returns where the stream stands, of a repeat where it stood; undefined without history
    * @throws UnavailableError when it is not known to be stored
    */
-  publish(
-    channel: string,
-    publication: Omit<Publication, 'offset'>,
+  publish(channel: string, message: Message, options: PublishOptions): Promise<StreamPosition | undefined>;
+  /**
+   * Does what `publish` does, with one message in many channels, in the order of the list; a failure in one leaves the others
+   * alone. Made for a hundred thousand channels: there is no promise and, unless somebody asks, no result for each of them, and
+   * what else the process has to do goes on meanwhile.
+   *
+   * @param onPublished is told once of each channel, in any order, before this resolves; left out when nobody reads it
+   * @throws UnavailableError without `onPublished`, when the message is not known to be stored in all of the channels; the rest
+   *   of the list may not have been tried then
+   */
+  publishMany(
+    channels: readonly string[],
+    message: Message,
     options: PublishOptions,
-  ): Promise<StreamPosition | undefined>;
+    onPublished?: OnPublished,
+  ): Promise<void>;
   /** Tells subscribed nodes who came or went; at most once. */
   announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): Promise<void>;
   /** Creates the stream when there is none. @throws EpochMismatchError, UnavailableError */

@@ -29,10 +29,9 @@ export class Channels {
 
   /** Undefined when the namespace is not configured. */
   find(name: string): Channel | undefined {
-    const bare = name.startsWith('$') ? name.slice(1) : name;
-    const colon = bare.indexOf(':');
-    const options = colon < 0 ? this.#config.without_namespace : this.#namespaces.get(bare.slice(0, colon));
+    const options = this.options(name);
     if (!options) return undefined;
+    const bare = bareName(name);
     const hash = bare.lastIndexOf('#');
     return {
       name,
@@ -40,6 +39,13 @@ export class Channels {
       users: hash < 0 ? undefined : bare.slice(hash + 1).split(','),
       options,
     };
+  }
+
+  /** What holds for a channel of this name; undefined when the namespace is not configured. */
+  options(name: string): NamespaceOptions | undefined {
+    const bare = bareName(name);
+    const colon = bare.indexOf(':');
+    return colon < 0 ? this.#config.without_namespace : this.#namespaces.get(bare.slice(0, colon));
   }
 
   isTooLong(name: string): boolean {
@@ -53,7 +59,7 @@ export class Channels {
     return regex.test(name.slice(name.indexOf(':') + 1));
   }
 
-  history({ options }: Channel): HistoryOptions {
+  history({ options }: Pick<Channel, 'options'>): HistoryOptions {
     return {
       size: options.history_size,
       ttl: options.history_ttl,
@@ -62,7 +68,7 @@ export class Channels {
   }
 
   /** Why data do not fit the namespace's `publication_data_format`; undefined when they do. */
-  dataProblem({ options }: Channel, data: Payload | undefined): string | undefined {
+  dataProblem({ options }: Pick<Channel, 'options'>, data: Payload | undefined): string | undefined {
     const format = options.publication_data_format || this.#config.publication_data_format;
     if (format === 'binary') return undefined;
     if (data === undefined || (data instanceof RawBytes && data.bytes.length === 0)) return 'is required';
@@ -72,6 +78,10 @@ export class Channels {
       return 'must be a JSON object in this namespace';
     return undefined;
   }
+}
+
+function bareName(name: string): string {
+  return name.startsWith('$') ? name.slice(1) : name;
 }
 
 /** The channel as one subscription sees it: what is overridden wins over its namespace. */

@@ -5,65 +5,78 @@ import {
   type HistoryOptions,
   type HistoryRequest,
   type HistoryResult,
-  IDEMPOTENCY_MS,
+  type Message,
   newEpoch,
+  type OnPublished,
   type PublishOptions,
 } from './broker.ts';
-import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
+import { IdempotencyKeys, isRemembered, type KeyUse } from './idempotency.ts';
+import { type KeptMessage, MemoryStream, publicationAt } from './memory-stream.ts';
+import type { ClientInfo, StreamPosition } from './publication.ts';
+import { Slices } from './slices.ts';
 
 const SWEEP_MS = 5_000;
 
-interface Stream {
-  readonly epoch: string;
-  top: number;
-  publications: Publication[];
-  /** When the publications go; they go all together. */
-  expiresAt: number;
-  /** When offset and epoch go too. */
-  metaExpiresAt: number;
-  version: number;
-  versionEpoch: string;
-}
-
 /** Streams in this process's memory: lost with it, which clients learn by a new epoch. */
 export class MemoryBroker implements Broker {
-  readonly #streams = new Map<string, Stream>();
-  /** All live equally long, so the oldest are always first. */
-  readonly #results = new Map<string, { position: StreamPosition | undefined; expiresAt: number }>();
-  readonly #sweep: NodeJS.Timeout;
+  readonly #streams = new Map<string, MemoryStream>();
+  readonly #keys = new IdempotencyKeys();
+  /** Channels with subscribers: only of these publications are told. */
+  readonly #subscribed = new Set<string>();
+  readonly #timer: NodeJS.Timeout;
   readonly #now: () => number;
   #listener: BrokerListener | undefined;
+  #serial = 0;
+  /** Of new streams, until any of them ends: so no channel has an epoch twice. */
+  #epoch: string | undefined;
+  readonly #slices = new Slices();
 
   constructor({ now = Date.now } = {}) {
     this.#now = now;
-    this.#sweep = setInterval(() => this.sweep(), SWEEP_MS);
-    this.#sweep.unref();
+    this.#timer = setInterval(() => void this.sweep(), SWEEP_MS);
+    this.#timer.unref();
   }
 
   listen(listener: BrokerListener): void {
     this.#listener = listener;
   }
 
-  async subscribe(): Promise<void> {}
+  async subscribe(channel: string): Promise<void> {
+    this.#subscribed.add(channel);
+  }
 
-  unsubscribe(): void {}
+  unsubscribe(channel: string): void {
+    this.#subscribed.delete(channel);
+  }
 
   async publish(
     channel: string,
-    message: Omit<Publication, 'offset'>,
+    message: Message,
     options: PublishOptions,
   ): Promise<StreamPosition | undefined> {
     const now = this.#now();
-    const key = options.idempotencyKey && `${channel}\0${options.idempotencyKey}`;
-    const earlier = key ? this.#results.get(key) : undefined;
-    if (earlier && earlier.expiresAt > now) return earlier.position;
-    const { position, publication } = this.#add(channel, message, options, now);
-    if (key) {
-      this.#results.delete(key);
-      this.#results.set(key, { position, expiresAt: now + IDEMPOTENCY_MS });
+    const position = this.#publish(channel, this.#keep(message, options, now), options, now);
+    return position && copyOf(position);
+  }
+
+  async publishMany(
+    channels: readonly string[],
+    message: Message,
+    options: PublishOptions,
+    onPublished?: OnPublished,
+  ): Promise<void> {
+    let now = this.#now();
+    let kept = this.#keep(message, options, now);
+    for (const [index, channel] of channels.entries()) {
+      if (this.#slices.isOver()) {
+        await this.#slices.giveWay();
+        now = this.#now();
+        // Others have published meanwhile, and serials rise.
+        kept = this.#keep(message, options, now);
+      }
+      const position = this.#publish(channel, kept, options, now);
+      onPublished?.(index, position && copyOf(position));
     }
-    if (publication) this.#listener?.onPublication(channel, publication, position?.epoch ?? '');
-    return position;
   }
 
   async announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): Promise<void> {
@@ -73,89 +86,138 @@ export class MemoryBroker implements Broker {
   async history(channel: string, request: HistoryRequest, options: HistoryOptions): Promise<HistoryResult> {
     const stream = this.#stream(channel, options, this.#now());
     const { since, limit, reverse } = request;
-    const position = { offset: stream.top, epoch: stream.epoch };
+    const position = copyOf(stream);
     if (since?.epoch && since.epoch !== stream.epoch)
       throw new EpochMismatchError(`epoch is ${stream.epoch}`);
-    if (limit === 0) return { publications: [], ...position };
-    let found = stream.publications;
-    if (since)
-      found = found.filter(({ offset }) => (reverse ? offset < since.offset : offset > since.offset));
-    if (reverse) found = found.toReversed();
-    return { publications: limit > 0 ? found.slice(0, limit) : [...found], ...position };
+    const count = limit < 0 ? stream.length : limit;
+    if (count === 0) return { publications: [], ...position };
+    if (reverse) {
+      const last = since ? Math.min(since.offset - 1, stream.offset) : stream.offset;
+      return { publications: stream.publications(last - count + 1, last).reverse(), ...position };
+    }
+    const first = Math.max(since ? since.offset + 1 : 0, stream.offset - stream.length + 1);
+    return { publications: stream.publications(first, first + count - 1), ...position };
   }
 
   async removeHistory(channel: string): Promise<void> {
     const stream = this.#streams.get(channel);
-    if (stream) stream.publications = [];
+    if (stream) this.#trim(channel, stream, 0, this.#now());
   }
 
   /** Forgets what has expired. */
-  sweep(): void {
+  async sweep(): Promise<void> {
     const now = this.#now();
-    for (const [key, { expiresAt }] of this.#results) {
-      if (expiresAt > now) break;
-      this.#results.delete(key);
-    }
+    const slices = new Slices();
+    for (const _ of this.#keys.sweep(now)) if (slices.isOver()) await slices.giveWay();
     for (const [channel, stream] of this.#streams) {
-      if (stream.metaExpiresAt <= now) this.#streams.delete(channel);
-      else if (stream.expiresAt <= now && stream.publications.length > 0) stream.publications = [];
+      if (stream.metaExpiresAt <= now) this.#end(channel, stream, now);
+      else if (stream.expiresAt <= now) this.#trim(channel, stream, 0, now);
+      if (slices.isOver()) await slices.giveWay();
     }
   }
 
   async ping(): Promise<void> {}
 
   async close(): Promise<void> {
-    clearInterval(this.#sweep);
+    clearInterval(this.#timer);
   }
 
-  #add(
+  #keep(message: Message, { idempotencyKey }: PublishOptions, now: number): KeptMessage {
+    const serial = this.#serial++;
+    const use = idempotencyKey === '' ? undefined : this.#keys.use(idempotencyKey, serial, now);
+    return { message, use, serial, at: now };
+  }
+
+  /** @returns where the stream stands, of a repeat where it stood; undefined without history */
+  #publish(
     channel: string,
-    message: Omit<Publication, 'offset'>,
-    options: PublishOptions,
+    kept: KeptMessage,
+    { history, version, versionEpoch }: PublishOptions,
     now: number,
-  ): { position: StreamPosition | undefined; publication: Publication | undefined } {
-    const { history, version, versionEpoch } = options;
-    if (history.size <= 0 || history.ttl <= 0)
-      return { position: undefined, publication: { ...message, offset: 0 } };
-    const stream = this.#stream(channel, history, now);
+  ): StreamPosition | undefined {
+    const hasHistory = history.size > 0 && history.ttl > 0;
+    const stream = hasHistory ? this.#stream(channel, history, now) : this.#streams.get(channel);
+    const earlier = kept.use && this.#find(channel, stream, kept.use, now);
+    if (earlier) return earlier.position;
+    if (!stream || !hasHistory) {
+      if (kept.use) this.#keys.note(channel, kept);
+      this.#tell(channel, kept, 0, '');
+      return undefined;
+    }
     stream.expiresAt = now + history.ttl;
-    if (
-      version > 0 &&
-      version <= stream.version &&
-      (versionEpoch === '' || versionEpoch === stream.versionEpoch)
-    ) {
-      return { position: positionOf(stream), publication: undefined };
+    if (version > 0 && version <= stream.version && ['', stream.versionEpoch].includes(versionEpoch)) {
+      this.#forget(channel, kept, copyOf(stream), now);
+      return stream;
     }
     stream.version = version;
     stream.versionEpoch = version > 0 ? versionEpoch : '';
-    stream.top += 1;
-    const publication = { ...message, offset: stream.top };
-    stream.publications.push(publication);
-    if (stream.publications.length > history.size)
-      stream.publications.splice(0, stream.publications.length - history.size);
-    return { position: positionOf(stream), publication };
+    if (stream.length > history.size) this.#trim(channel, stream, history.size, now);
+    const gone = stream.append(kept, history.size);
+    if (gone?.use)
+      this.#forget(channel, gone, { offset: stream.offset - history.size, epoch: stream.epoch }, now);
+    this.#tell(channel, kept, stream.offset, stream.epoch);
+    return stream;
   }
 
-  #stream(channel: string, { metaTtl }: HistoryOptions, now: number): Stream {
+  #tell(channel: string, { message }: KeptMessage, offset: number, epoch: string): void {
+    if (this.#subscribed.has(channel))
+      this.#listener?.onPublication(channel, publicationAt(message, offset), epoch);
+  }
+
+  /** What a key did in a channel, while it is remembered. */
+  #find(
+    channel: string,
+    stream: MemoryStream | undefined,
+    use: KeyUse,
+    now: number,
+  ): { readonly position?: StreamPosition } | undefined {
+    for (let steps = 0; stream && steps < stream.length; steps++) {
+      const kept = stream.before(steps);
+      if (kept.serial < use.firstSerial) break;
+      if (kept.use === use && isRemembered(kept.at, now))
+        return { position: { offset: stream.offset - steps, epoch: stream.epoch } };
+    }
+    return this.#keys.find(channel, use, now);
+  }
+
+  #stream(channel: string, { metaTtl }: HistoryOptions, now: number): MemoryStream {
     let stream = this.#streams.get(channel);
-    if (!stream || stream.metaExpiresAt <= now) {
-      stream = {
-        epoch: newEpoch(),
-        top: 0,
-        publications: [],
-        expiresAt: 0,
-        metaExpiresAt: 0,
-        version: 0,
-        versionEpoch: '',
-      };
+    if (stream && stream.metaExpiresAt <= now) {
+      this.#end(channel, stream, now);
+      stream = undefined;
+    }
+    if (!stream) {
+      this.#epoch ??= newEpoch();
+      stream = new MemoryStream(this.#epoch);
       this.#streams.set(channel, stream);
     }
-    if (stream.expiresAt <= now && stream.publications.length > 0) stream.publications = [];
+    if (stream.expiresAt <= now) this.#trim(channel, stream, 0, now);
     stream.metaExpiresAt = now + metaTtl;
     return stream;
   }
+
+  /** Forgets a stream with its offset and epoch. */
+  #end(channel: string, stream: MemoryStream, now: number): void {
+    this.#trim(channel, stream, 0, now);
+    this.#streams.delete(channel);
+    this.#epoch = undefined;
+  }
+
+  /** Drops all but the newest `size` publications. */
+  #trim(channel: string, stream: MemoryStream, size: number, now: number): void {
+    if (stream.length <= size) return;
+    const newest = stream.offset - size;
+    const gone = stream.trim(size);
+    for (const [index, kept] of gone.entries())
+      this.#forget(channel, kept, { offset: newest - gone.length + 1 + index, epoch: stream.epoch }, now);
+  }
+
+  /** A message is out of its history: its key alone stays, while it is remembered. */
+  #forget(channel: string, { use, serial, at }: KeptMessage, position: StreamPosition, now: number): void {
+    if (use && isRemembered(at, now)) this.#keys.note(channel, { use, serial, at, position });
+  }
 }
 
-function positionOf(stream: Stream): StreamPosition {
-  return { offset: stream.top, epoch: stream.epoch };
+function copyOf({ offset, epoch }: StreamPosition): StreamPosition {
+  return { offset, epoch };
 }

@@ -1,4 +1,4 @@
-import type { Broker, BrokerListener, PublishOptions } from './broker.ts';
+import type { Broker, BrokerListener, Message, OnPublished, PublishOptions } from './broker.ts';
 import { CatchUp } from './catch-up.ts';
 import type { Channel, Channels } from './channels.ts';
 import { SharedMessage } from './codec/codec.ts';
@@ -44,12 +44,30 @@ export class Publisher implements BrokerListener {
 
   /** Stores and delivers; gives back the position, undefined without history. @throws UnavailableError */
   async publish(
-    channel: Channel,
-    message: Omit<Publication, 'offset'>,
-    { skipHistory = false, idempotencyKey = '', version = 0, versionEpoch = '' }: PublishRequest = {},
+    channel: Pick<Channel, 'name' | 'options'>,
+    message: Message,
+    request: PublishRequest = {},
   ): Promise<StreamPosition | undefined> {
+    return this.#broker.publish(channel.name, message, this.#publishOptions(channel, request));
+  }
+
+  /** The same in many channels of one namespace. @throws UnavailableError, as `Broker.publishMany` */
+  async publishMany(
+    names: readonly string[],
+    options: Channel['options'],
+    message: Message,
+    request: PublishRequest = {},
+    onPublished?: OnPublished,
+  ): Promise<void> {
+    await this.#broker.publishMany(names, message, this.#publishOptions({ options }, request), onPublished);
+  }
+
+  #publishOptions(
+    channel: Pick<Channel, 'options'>,
+    { skipHistory = false, idempotencyKey = '', version = 0, versionEpoch = '' }: PublishRequest,
+  ): PublishOptions {
     const history = skipHistory ? { size: 0, ttl: 0, metaTtl: 0 } : this.#channels.history(channel);
-    return this.#broker.publish(channel.name, message, { history, idempotencyKey, version, versionEpoch });
+    return { history, idempotencyKey, version, versionEpoch };
   }
 
   /** Tells a channel's subscribers who came or went, when the broker can be reached. */

@@ -225,6 +225,45 @@ export function brokerConformance(open: () => Promise<{ broker: Broker; close():
     );
   });
 
+  test('one message goes to many channels, the results are told by place, a channel that is there twice gets it twice', async () => {
+    const names = Array.from({ length: 1_500 }, (_, n) => `many ${n}`);
+    await broker.subscribe('many 1499');
+    await publish('many 7', 0);
+    const told = new Map<number, unknown>();
+    await broker.publishMany([...names, 'many 7'], json('m'), PLAIN, (index, outcome) =>
+      told.set(index, outcome),
+    );
+    assert.equal(told.size, 1_501);
+    const { epoch, offset } = await broker.history('many 7', ALL, HISTORY);
+    assert.equal(offset, 3);
+    assert.deepEqual(told.get(7), { offset: 2, epoch });
+    assert.deepEqual(told.get(1_500), { offset: 3, epoch });
+    assert.equal((told.get(1_499) as { offset: number }).offset, 1);
+    assert.deepEqual(await stored('many 0'), ['m']);
+    await until(() => ear.of('many 1499').length === 1);
+    assert.deepEqual(ear.of('many 1499')[0], { ...json('m'), offset: 1 });
+  });
+
+  test('an idempotency key counts per channel when many get a message: those that have it are passed over', async () => {
+    const names = Array.from({ length: 100 }, (_, n) => `part ${n}`);
+    const options = { ...PLAIN, idempotencyKey: 'part' };
+    await broker.publishMany(names.slice(0, 40), json('m'), options);
+    await broker.publishMany(names.slice(30), json('m'), options);
+    const offsets = new Set<unknown>();
+    await broker.publishMany(names, json('m'), options, (_index, outcome) =>
+      offsets.add((outcome as { offset: number }).offset),
+    );
+    assert.deepEqual(offsets, new Set([1]));
+    assert.equal((await publish('part 35', 'other'))?.offset, 2);
+    assert.equal((await publish('part 35', 'm', options))?.offset, 1);
+    await broker.publishMany(names, json('p'), {
+      ...options,
+      history: NO_HISTORY,
+      idempotencyKey: 'plain part',
+    });
+    assert.deepEqual(await stored('part 99'), ['m']);
+  });
+
   test('an outdated version is neither stored nor sent, a new version epoch passes, one without a version resets', async () => {
     const versioned = async (n: number, version: number, versionEpoch = '') =>
       (await publish('versions', n, { version, versionEpoch }))?.offset;

@@ -1,15 +1,15 @@
 import { type Static, Type } from 'typebox';
+import type { NamespaceOptions } from '../../config/config.ts';
 import { ApiError, badRequest } from '../../errors.ts';
-import type { Channel } from '../../realtime/channels.ts';
+import type { Message } from '../../realtime/broker.ts';
+import type { Channel, Channels } from '../../realtime/channels.ts';
 import { type Payload, payloadOfBytes, RawJson } from '../../realtime/payload.ts';
 import type { StreamPosition } from '../../realtime/publication.ts';
+import type { PublishRequest } from '../../realtime/publisher.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
 import { withoutZeros } from './checks.ts';
 import { Flag, Text, TextMap, Texts, Unsigned } from './push-schemas.ts';
-
-/** A broadcast gives way to others this often: to 100 000 channels it takes long, and their messages must not wait. */
-const SLICE_MS = 5;
 
 const COMMON = {
   data: Type.Optional(Type.Unknown()),
@@ -27,6 +27,7 @@ type Common = Omit<Static<typeof PublishSchema>, 'channel'>;
 
 /** `publish` and `broadcast`. */
 export function publishMethods(realtime: Realtime): Method[] {
+  const { channels, publisher } = realtime;
   return [
     defineMethod({
       name: 'publish',
@@ -34,27 +35,34 @@ export function publishMethods(realtime: Realtime): Method[] {
       request: PublishSchema,
       async handle(request) {
         const channel = findChannel(realtime, request.channel);
-        return showPosition(await publishTo(realtime, channel, request, dataOf(request)));
+        const data = dataOf(request);
+        const problem = problemWith(channels, channel, data);
+        if (problem) throw problem;
+        return showPosition(await publisher.publish(channel, messageOf(request, data), wishesOf(request)));
       },
     }),
     defineMethod({
       name: 'broadcast',
       mutating: true,
       request: BroadcastSchema,
-      async handle(request) {
+      async handle(request, { wantsResult }) {
         const names = request.channels ?? [];
         if (names.length === 0) throw badRequest('channels', 'must have at least one channel');
         const data = dataOf(request);
-        const responses: object[] = [];
-        let sliceEnd = performance.now() + SLICE_MS;
-        for (const name of names) {
-          if (performance.now() > sliceEnd) {
-            await new Promise((resolve) => setImmediate(resolve));
-            sliceEnd = performance.now() + SLICE_MS;
-          }
-          responses.push(await broadcastTo(realtime, name, request, data));
+        const responses = wantsResult ? new Array<object>(names.length) : undefined;
+        for (const { options, names: group, places } of byNamespace(channels, names)) {
+          const tell =
+            responses &&
+            ((index: number, outcome: Outcome) => {
+              responses[places[index] as number] = showOutcome(outcome);
+            });
+          const problem = options && problemWith(channels, { options }, data);
+          if (options && !problem)
+            await publisher.publishMany(group, options, messageOf(request, data), wishesOf(request), tell);
+          else if (tell)
+            for (const [index, name] of group.entries()) tell(index, problem ?? unknownChannel(name));
         }
-        return { responses };
+        return responses ? { responses } : {};
       },
     }),
   ];
@@ -62,48 +70,63 @@ export function publishMethods(realtime: Realtime): Method[] {
 
 /** @throws ApiError 107 for an empty name, 102 for an unknown namespace */
 export function findChannel(realtime: Realtime, name: string | undefined): Channel {
-  if (!name) throw badRequest('channel', 'is required');
-  const channel = realtime.channels.find(name);
-  if (!channel)
-    throw new ApiError(
-      'unknownChannel',
-      `no namespace for ${JSON.stringify(name.slice(0, 255))} is configured`,
-    );
+  const channel = name ? realtime.channels.find(name) : undefined;
+  if (!channel) throw unknownChannel(name);
   return channel;
 }
 
-async function broadcastTo(
-  realtime: Realtime,
-  name: string,
-  request: Common,
-  data: Payload | undefined,
-): Promise<object> {
-  try {
-    return { result: showPosition(await publishTo(realtime, findChannel(realtime, name), request, data)) };
-  } catch (error) {
-    const { code, message } = error instanceof ApiError ? error : new ApiError('internal');
-    return { error: { code, message } };
-  }
+function unknownChannel(name: string | undefined): ApiError {
+  if (!name) return badRequest('channel', 'is required');
+  return new ApiError(
+    'unknownChannel',
+    `no namespace for ${JSON.stringify(name.slice(0, 255))} is configured`,
+  );
 }
 
-async function publishTo(
-  realtime: Realtime,
-  channel: Channel,
-  request: Common,
+interface Group {
+  /** Undefined for names that are empty or of no namespace. */
+  readonly options: NamespaceOptions | undefined;
+  readonly names: string[];
+  /** Where the names stand in the request. */
+  readonly places: number[];
+}
+
+/** Takes a broadcast's channels apart by what holds for them; the order within each group stays. */
+function byNamespace(channels: Channels, names: readonly string[]): Iterable<Group> {
+  const groups = new Map<NamespaceOptions | undefined, Group>();
+  for (const [place, name] of names.entries()) {
+    const options = name === '' ? undefined : channels.options(name);
+    let group = groups.get(options);
+    if (!group) {
+      group = { options, names: [], places: [] };
+      groups.set(options, group);
+    }
+    group.names.push(name);
+    group.places.push(place);
+  }
+  return groups.values();
+}
+
+function problemWith(
+  channels: Channels,
+  channel: Pick<Channel, 'options'>,
   data: Payload | undefined,
-): Promise<StreamPosition | undefined> {
-  const problem = realtime.channels.dataProblem(channel, data);
-  if (problem) throw badRequest('data', problem);
-  return realtime.publisher.publish(
-    channel,
-    { data: data ?? new RawJson('null'), tags: request.tags, delta: request.delta },
-    {
-      skipHistory: request.skip_history ?? false,
-      idempotencyKey: request.idempotency_key ?? '',
-      version: request.version ?? 0,
-      versionEpoch: request.version_epoch ?? '',
-    },
-  );
+): ApiError | undefined {
+  const problem = channels.dataProblem(channel, data);
+  return problem === undefined ? undefined : badRequest('data', problem);
+}
+
+function messageOf({ tags, delta }: Common, data: Payload | undefined): Message {
+  return { data: data ?? new RawJson('null'), tags, delta };
+}
+
+function wishesOf(request: Common): PublishRequest {
+  return {
+    skipHistory: request.skip_history ?? false,
+    idempotencyKey: request.idempotency_key ?? '',
+    version: request.version ?? 0,
+    versionEpoch: request.version_epoch ?? '',
+  };
 }
 
 /** `b64data` wins over `data`. */
@@ -113,6 +136,14 @@ function dataOf({ data, b64data }: Common): Payload | undefined {
     throw badRequest('b64data', 'must be standard padded base64');
   }
   return payloadOfBytes(Buffer.from(b64data, 'base64'));
+}
+
+type Outcome = StreamPosition | undefined | Error;
+
+function showOutcome(outcome: Outcome): object {
+  if (!(outcome instanceof Error)) return { result: showPosition(outcome) };
+  const { code, message } = outcome instanceof ApiError ? outcome : new ApiError('internal');
+  return { error: { code, message } };
 }
 
 function showPosition(position: StreamPosition | undefined): object {

@@ -7,10 +7,12 @@ import {
   type HistoryRequest,
   type HistoryResult,
   IDEMPOTENCY_MS,
+  type Message,
   newEpoch,
+  type OnPublished,
   type PublishOptions,
 } from '../broker.ts';
-import type { ClientInfo, Publication, StreamPosition } from '../publication.ts';
+import type { ClientInfo, StreamPosition } from '../publication.ts';
 import {
   readMessage,
   readPublication,
@@ -21,6 +23,9 @@ import {
 import { Feed } from './feed.ts';
 import { STREAM_SCRIPTS } from './scripts.ts';
 import { Shards } from './shards.ts';
+
+/** Channels of a broadcast that are under way at once. */
+const WINDOW = 512;
 
 /** One Redis: a connection for commands, another that listens. */
 export interface BrokerShard {
@@ -75,26 +80,26 @@ export class RedisBroker implements Broker {
     this.#shards.of(channel).feed.unsubscribe(this.#pubSubName(channel));
   }
 
-  async publish(
-    channel: string,
-    publication: Omit<Publication, 'offset'>,
+  publish(channel: string, message: Message, options: PublishOptions): Promise<StreamPosition | undefined> {
+    return this.#publish(channel, writePublication(message), options);
+  }
+
+  async publishMany(
+    channels: readonly string[],
+    message: Message,
     options: PublishOptions,
-  ): Promise<StreamPosition | undefined> {
-    const { commands } = this.#shards.of(channel);
-    const { idempotencyKey, history } = options;
-    const body = writePublication(publication);
-    const result = idempotencyKey && `${this.#key('result', channel)}.${idempotencyKey}`;
-    if (history.size > 0 && history.ttl > 0) {
-      return positionOf(await this.#store(commands, channel, body, result, options));
+    onPublished?: OnPublished,
+  ): Promise<void> {
+    const body = writePublication(message);
+    for (let start = 0; start < channels.length; start += WINDOW) {
+      const names = channels.slice(start, start + WINDOW);
+      const outcomes = await Promise.allSettled(names.map((name) => this.#publish(name, body, options)));
+      for (const [index, outcome] of outcomes.entries()) {
+        if (onPublished)
+          onPublished(start + index, outcome.status === 'fulfilled' ? outcome.value : outcome.reason);
+        else if (outcome.status === 'rejected') throw outcome.reason;
+      }
     }
-    const message = writeMessage(body);
-    const pubSubName = this.#pubSubName(channel);
-    if (result) {
-      const args = [message, pubSubName, String(IDEMPOTENCY_MS)];
-      return positionOf(await commands.run(STREAM_SCRIPTS.publishOnce, [result], args));
-    }
-    await commands.command(['PUBLISH', pubSubName, message]);
-    return undefined;
   }
 
   async announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): Promise<void> {
@@ -138,6 +143,27 @@ export class RedisBroker implements Broker {
   }
 
   async close(): Promise<void> {}
+
+  async #publish(
+    channel: string,
+    body: string,
+    options: PublishOptions,
+  ): Promise<StreamPosition | undefined> {
+    const { commands } = this.#shards.of(channel);
+    const { idempotencyKey, history } = options;
+    const result = idempotencyKey && `${this.#key('result', channel)}.${idempotencyKey}`;
+    if (history.size > 0 && history.ttl > 0) {
+      return positionOf(await this.#store(commands, channel, body, result, options));
+    }
+    const message = writeMessage(body);
+    const pubSubName = this.#pubSubName(channel);
+    if (result) {
+      const args = [message, pubSubName, String(IDEMPOTENCY_MS)];
+      return positionOf(await commands.run(STREAM_SCRIPTS.publishOnce, [result], args));
+    }
+    await commands.command(['PUBLISH', pubSubName, message]);
+    return undefined;
+  }
 
   #store(
     commands: RedisLink,
