@@ -1,47 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { type App, startApp } from './support/app.ts';
 import { Person } from './support/person.ts';
-
-/** A wire between a client and the app that can be cut. */
-async function startWire(target: string) {
-  const { port } = new URL(target);
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server = createServer((socket) => {
-    if (isCut) {
-      socket.destroy();
-      return;
-    }
-    const upstream = connect(Number(port), '127.0.0.1');
-    for (const end of [socket, upstream]) {
-      sockets.add(end);
-      end.on('error', () => end.destroy());
-      end.on('close', () => sockets.delete(end));
-    }
-    socket.on('close', () => upstream.destroy());
-    upstream.on('close', () => socket.destroy());
-    socket.pipe(upstream).pipe(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    origin: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
-    cut() {
-      isCut = true;
-      for (const socket of sockets) socket.destroy();
-    },
-    mend() {
-      isCut = false;
-    },
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}
+import { startWire } from './support/wire.ts';
 
 suite('GrandChat by the official client', () => {
   let app: App;

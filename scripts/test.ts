@@ -22,7 +22,15 @@ const UNIT = [
   'scripts/test/**/*.test.ts',
 ];
 const E2E = ['e2e/**/*.test.ts'];
-const ALL_SERVICES: readonly Service[] = ['postgresql', 'redis', 'firefox', 'chromium', 'dbus', 'kafka'];
+const ALL_SERVICES: readonly Service[] = [
+  'postgresql',
+  'redis',
+  'firefox',
+  'chromium',
+  'dbus',
+  'kafka',
+  'python',
+];
 
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'));
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));

@@ -10,12 +10,11 @@ const VERSION = 'v6.9.1';
 const MODULE = `github.com/centrifugal/centrifugo/v6@${VERSION}`;
 const PROGRESS_MS = 15_000;
 
-/** Where the program is once it is built: in the user's cache folder, so that all checkouts share it. */
-export const CENTRIFUGO_PATH = join(
-  process.env.XDG_CACHE_HOME || join(homedir(), '.cache'),
-  'carillon-tests',
-  `centrifugo-${VERSION}`,
-);
+/** What tests build once: in the user's cache folder, so that all checkouts share it. */
+export const CACHE_FOLDER = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'carillon-tests');
+
+/** Where the program is once it is built. */
+export const CENTRIFUGO_PATH = join(CACHE_FOLDER, `centrifugo-${VERSION}`);
 
 /** What a person needs who has no Go; for a test's `skip`. */
 export const GO_WANTED =
@@ -75,6 +74,7 @@ async function install(go: string, folder: string): Promise<void> {
   }
 }
 
-function goPath(): string | undefined {
+/** The Go toolchain; undefined where there is none. */
+export function goPath(): string | undefined {
   return which('go') ?? ['/usr/local/go/bin/go'].find((path) => existsSync(path));
 }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { hasKafkaJars } from './kafka-jars.ts';
 
-export type Service = 'postgresql' | 'redis' | 'firefox' | 'chromium' | 'dbus' | 'kafka';
+export type Service = 'postgresql' | 'redis' | 'firefox' | 'chromium' | 'dbus' | 'kafka' | 'python';
 
 interface SystemPackage {
   readonly service: Service;
@@ -12,6 +12,11 @@ interface SystemPackage {
 }
 
 const PACKAGES: readonly SystemPackage[] = [
+  {
+    service: 'python',
+    debian: ['python3', 'python3-pip'],
+    found: () => spawnSync('python3', ['-c', 'import pip'], { stdio: 'ignore' }).status === 0,
+  },
   { service: 'postgresql', debian: ['postgresql'], found: () => postgresBin() !== undefined },
   { service: 'redis', debian: ['redis-server'], found: () => which('redis-server') !== undefined },
   { service: 'firefox', debian: ['firefox-esr'], found: () => firefoxPath() !== undefined },

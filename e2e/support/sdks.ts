@@ -1,0 +1,106 @@
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { CACHE_FOLDER, GO_WANTED, goPath } from '../../scripts/setup/centrifugo.ts';
+import { missing } from './requires.ts';
+
+const run = promisify(execFile);
+const PROGRAMS = join(import.meta.dirname, '..', 'sdk');
+
+/** An official client in another language, with the program of e2e/sdk/ that uses it. */
+export interface Sdk {
+  readonly name: 'python' | 'go';
+  /** Why it cannot run here; false when it can. */
+  readonly missing: string | false;
+  /** Gets the client and builds the program, unless that was done before. @returns its command */
+  prepare(): Promise<readonly string[]>;
+}
+
+const requirements = join(PROGRAMS, 'python/requirements.txt');
+const goFiles = ['main.go', 'go.mod', 'go.sum'].map((file) => join(PROGRAMS, 'go', file));
+
+export const SDKS: readonly Sdk[] = [
+  {
+    name: 'python',
+    missing: missing('python'),
+    async prepare() {
+      const folder = await keep('python', [requirements], (target) =>
+        run('python3', ['-m', 'pip', 'install', '-q', '--target', target, '-r', requirements]),
+      );
+      return ['env', `PYTHONPATH=${folder}`, 'python3', join(PROGRAMS, 'python/client.py')];
+    },
+  },
+  {
+    name: 'go',
+    missing: goPath() === undefined && `needs ${GO_WANTED}`,
+    async prepare() {
+      const folder = await keep('go', goFiles, (target) =>
+        run(goPath() as string, ['build', '-buildvcs=false', '-o', join(target, 'client'), '.'], {
+          cwd: join(PROGRAMS, 'go'),
+        }),
+      );
+      return [join(folder, 'client')];
+    },
+  },
+];
+
+/** Makes a folder by files that its content follows from, once for each content. */
+async function keep(
+  name: string,
+  files: readonly string[],
+  make: (folder: string) => Promise<unknown>,
+): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file));
+  const folder = join(CACHE_FOLDER, `sdk-${name}-${hash.digest('hex').slice(0, 12)}`);
+  if (existsSync(folder)) return folder;
+  await mkdir(CACHE_FOLDER, { recursive: true });
+  // Moved into place when it is whole.
+  const temporary = await mkdtemp(`${folder}-`);
+  try {
+    await make(temporary);
+    await rename(temporary, folder);
+  } catch (error) {
+    if (!existsSync(folder)) throw error;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+/** A program under way that follows a channel. */
+export class Follower {
+  readonly #events: AsyncIterator<string>;
+  readonly #stop: () => Promise<void>;
+  #errors = '';
+
+  constructor(command: readonly string[], args: readonly string[]) {
+    const [program = '', ...rest] = command;
+    const child = spawn(program, [...rest, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const exited = once(child, 'exit');
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#errors += chunk;
+    });
+    this.#events = createInterface(child.stdout)[Symbol.asyncIterator]();
+    this.#stop = async () => {
+      child.kill('SIGKILL');
+      await exited;
+    };
+  }
+
+  /** The next thing that the program says; throws with its last words when it has ended. */
+  async next(): Promise<Record<string, unknown>> {
+    const { value, done } = await this.#events.next();
+    if (done) throw new Error(`the program has ended: ${this.#errors}`);
+    return JSON.parse(value);
+  }
+
+  stop(): Promise<void> {
+    return this.#stop();
+  }
+}
