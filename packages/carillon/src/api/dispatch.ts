@@ -52,7 +52,7 @@ export class Dispatcher {
 }
 
 /** Members whose value is the caller's own JSON, where `null` means null. */
-const OPAQUE = new Set(['data', 'info', 'payload', 'message']);
+const OPAQUE = new Set(['data', 'info', 'params', 'payload', 'message']);
 
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => (item === null ? item : withoutNulls(item)));

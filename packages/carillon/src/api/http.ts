@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { Health } from '../health.ts';
 import type { Logger } from '../logger.ts';
 import { type Dispatcher, RequestTypeError } from './dispatch.ts';
+import { encodeResult, parseExact } from './exact-json.ts';
 import { errorBody, toApiError } from './replies.ts';
 
 export interface HttpApiOptions {
@@ -57,7 +58,7 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
         try {
           const result = await dispatcher.dispatch(method, parseJson(request.body));
           // A batch is its replies, with no wrapper.
-          return JSON.stringify(method === 'batch' ? result : { result });
+          return encodeResult(method === 'batch' ? result : { result });
         } catch (error) {
           if (error instanceof RequestTypeError) {
             errorCode = 400;
@@ -123,7 +124,7 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
 
 function parseJson(body: unknown): unknown {
   try {
-    return JSON.parse(typeof body === 'string' ? body : '');
+    return parseExact(typeof body === 'string' ? body : '');
   } catch (error) {
     throw new RequestTypeError(`body is not valid JSON: ${(error as Error).message}`);
   }

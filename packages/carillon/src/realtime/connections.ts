@@ -1,8 +1,9 @@
 import { channelMatcher } from './channel-matcher.ts';
 import type { Channels } from './channels.ts';
+import type { Override } from './claims.ts';
 import { Disconnect, disconnect, UNSUBSCRIBE } from './codes.ts';
 import type { Hub } from './hub.ts';
-import { RawJson } from './payload.ts';
+import { type Payload, payloadOfBytes } from './payload.ts';
 import type { Session } from './session.ts';
 import type { Subscriber } from './subscriber.ts';
 
@@ -15,8 +16,11 @@ export interface Who {
 
 export interface SubscribeRequest extends Who {
   readonly channel: string;
-  readonly info?: unknown;
-  readonly data?: unknown;
+  /** Base64 of what others see of it. */
+  readonly b64info?: string | undefined;
+  /** Base64 of what the client gets with it. */
+  readonly b64data?: string | undefined;
+  readonly override?: Override | undefined;
   readonly recover_since?: { readonly offset?: number; readonly epoch?: string };
   /** Unix seconds; 0 for never. */
   readonly expire_at?: number;
@@ -25,7 +29,7 @@ export interface SubscribeRequest extends Who {
 export interface RefreshRequest extends Who {
   readonly expired?: boolean;
   readonly expire_at?: number;
-  readonly info?: unknown;
+  readonly b64info?: string | undefined;
 }
 
 export interface UnsubscribeRequest extends Who {
@@ -61,7 +65,12 @@ export class Connections {
     const { channels, subscriber } = this.#options;
     const channel = channels.find(request.channel);
     if (!channel) throw new Error(`no namespace for ${JSON.stringify(request.channel)} is configured`);
-    const grant = { info: raw(request.info), data: raw(request.data), expireAt: request.expire_at ?? 0 };
+    const grant = {
+      info: payloadOf(request.b64info),
+      data: payloadOf(request.b64data),
+      expireAt: Math.max(0, request.expire_at ?? 0),
+      override: request.override,
+    };
     for (const session of this.#sessions(request))
       await subscriber.subscribeLive(session, channel, grant, request.recover_since);
   }
@@ -82,7 +91,9 @@ export class Connections {
   }
 
   refresh(request: RefreshRequest): void {
-    const { expired = false, expire_at: expireAt = 0 } = request;
+    const { expired = false } = request;
+    const expireAt = Math.max(0, request.expire_at ?? 0);
+    const info = payloadOf(request.b64info);
     const now = Date.now() / 1000;
     for (const session of this.#sessions(request)) {
       if (expired || (expireAt > 0 && expireAt <= now)) {
@@ -90,7 +101,7 @@ export class Connections {
         continue;
       }
       session.expireAt = expireAt;
-      if (request.info !== undefined) session.info = raw(request.info);
+      session.info = info ?? session.info;
       const ttl = Math.ceil(expireAt - now);
       session.send({ push: { refresh: expireAt > 0 ? { expires: true, ttl } : {} } });
     }
@@ -112,6 +123,6 @@ export class Connections {
   }
 }
 
-function raw(value: unknown): RawJson | undefined {
-  return value === undefined ? undefined : RawJson.of(value);
+function payloadOf(encoded: string | undefined): Payload | undefined {
+  return encoded === undefined ? undefined : payloadOfBytes(Buffer.from(encoded, 'base64'));
 }

@@ -25,16 +25,3 @@ export function encodeJson(value: unknown): string {
 function oneLine(text: string): string {
   return text.includes('\n') || text.includes('\r') ? text.replaceAll(/[\r\n]/g, '') : text;
 }
-
-/** The same value without payloads: JSON is parsed, and bytes stand as base64 under `b64` and their name. */
-export function toPlain(value: unknown): unknown {
-  if (value instanceof RawJson) return JSON.parse(value.text);
-  if (Array.isArray(value)) return value.map(toPlain);
-  if (typeof value !== 'object' || value === null) return value;
-  const result: Record<string, unknown> = {};
-  for (const [key, member] of Object.entries(value)) {
-    if (member instanceof RawBytes) result[`b64${key}`] = member.bytes.toString('base64');
-    else if (member !== undefined) result[key] = toPlain(member);
-  }
-  return result;
-}

@@ -3,7 +3,8 @@ import { badRequest } from '../../errors.ts';
 import { disconnect } from '../../realtime/codes.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
-import { Flag, Text, Texts, Whole } from './push-schemas.ts';
+import { Any, base64Of, OverrideSchema, overrideOf, payloadOf } from './payloads.ts';
+import { Flag, Text, Texts, Unsigned, Whole } from './push-schemas.ts';
 import { findChannel } from './realtime-publish.ts';
 
 const WHO = { user: Text, client: Text, session: Text };
@@ -18,14 +19,23 @@ export function connectionMethods(realtime: Realtime): Method[] {
       request: Type.Object({
         ...WHO,
         channel: Text,
-        info: Type.Optional(Type.Unknown()),
-        data: Type.Optional(Type.Unknown()),
-        recover_since: Type.Optional(Type.Object({ offset: Whole, epoch: Text })),
+        info: Any,
+        b64info: Text,
+        data: Any,
+        b64data: Text,
+        recover_since: Type.Optional(Type.Object({ offset: Unsigned, epoch: Text })),
         expire_at: Whole,
+        override: OverrideSchema,
       }),
       async handle(request) {
         findChannel(realtime, request.channel);
-        await nodes.ask('subscribe', request);
+        const { info, b64info, data, b64data, override, ...rest } = request;
+        await nodes.ask('subscribe', {
+          ...rest,
+          b64info: base64Of(payloadOf(info, b64info, 'info')),
+          b64data: base64Of(payloadOf(data, b64data, 'data')),
+          override: overrideOf(override),
+        });
         return {};
       },
     }),
@@ -56,9 +66,10 @@ export function connectionMethods(realtime: Realtime): Method[] {
     defineMethod({
       name: 'refresh',
       mutating: true,
-      request: Type.Object({ ...WHO, expired: Flag, expire_at: Whole, info: Type.Optional(Type.Unknown()) }),
+      request: Type.Object({ ...WHO, expired: Flag, expire_at: Whole, info: Any }),
       async handle(request) {
-        await nodes.ask('refresh', request);
+        const { info, ...rest } = request;
+        await nodes.ask('refresh', { ...rest, b64info: base64Of(payloadOf(info, undefined, 'info')) });
         return {};
       },
     }),

@@ -3,7 +3,6 @@ import { ApiError, badRequest } from '../../errors.ts';
 import { EpochMismatchError } from '../../realtime/broker.ts';
 import { channelMatcher } from '../../realtime/channel-matcher.ts';
 import { type Channel, hasHistory } from '../../realtime/channels.ts';
-import { toPlain } from '../../realtime/json.ts';
 import { publicationBody } from '../../realtime/publication.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
@@ -37,10 +36,7 @@ export function historyMethods(realtime: Realtime): Method[] {
             { since: position, limit, reverse },
             channels.history(channel),
           );
-          const publications = found.publications.map((publication) =>
-            // The reply is plain JSON, so embedded data are parsed here, once per call.
-            toPlain(publicationBody(publication)),
-          );
+          const publications = found.publications.map((publication) => publicationBody(publication));
           return { publications, epoch: found.epoch, offset: found.offset };
         } catch (error) {
           if (error instanceof EpochMismatchError) throw new ApiError('unrecoverablePosition');
@@ -63,7 +59,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       request: ChannelRequest,
       async handle(request) {
         const { name } = withPresence(findChannel(realtime, request.channel));
-        return { presence: toPlain(await presence.of(name)) as object };
+        return { presence: await presence.of(name) };
       },
     }),
     defineMethod({

@@ -3,16 +3,17 @@ import type { NamespaceOptions } from '../../config/config.ts';
 import { ApiError, badRequest } from '../../errors.ts';
 import type { Message } from '../../realtime/broker.ts';
 import type { Channel, Channels } from '../../realtime/channels.ts';
-import { type Payload, payloadOfBytes, RawJson } from '../../realtime/payload.ts';
+import { type Payload, RawJson } from '../../realtime/payload.ts';
 import type { StreamPosition } from '../../realtime/publication.ts';
 import type { PublishRequest } from '../../realtime/publisher.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
 import { withoutZeros } from './checks.ts';
+import { Any, payloadOf } from './payloads.ts';
 import { Flag, Text, TextMap, Texts, Unsigned } from './push-schemas.ts';
 
 const COMMON = {
-  data: Type.Optional(Type.Unknown()),
+  data: Any,
   b64data: Text,
   skip_history: Flag,
   tags: TextMap,
@@ -35,7 +36,7 @@ export function publishMethods(realtime: Realtime): Method[] {
       request: PublishSchema,
       async handle(request) {
         const channel = findChannel(realtime, request.channel);
-        const data = dataOf(request);
+        const data = payloadOf(request.data, request.b64data, 'data');
         const problem = problemWith(channels, channel, data);
         if (problem) throw problem;
         return showPosition(await publisher.publish(channel, messageOf(request, data), wishesOf(request)));
@@ -48,7 +49,7 @@ export function publishMethods(realtime: Realtime): Method[] {
       async handle(request, { wantsResult }) {
         const names = request.channels ?? [];
         if (names.length === 0) throw badRequest('channels', 'must have at least one channel');
-        const data = dataOf(request);
+        const data = payloadOf(request.data, request.b64data, 'data');
         const responses = wantsResult ? new Array<object>(names.length) : undefined;
         for (const { options, names: group, places } of byNamespace(channels, names)) {
           const tell =
@@ -127,15 +128,6 @@ function wishesOf(request: Common): PublishRequest {
     version: request.version ?? 0,
     versionEpoch: request.version_epoch ?? '',
   };
-}
-
-/** `b64data` wins over `data`. */
-function dataOf({ data, b64data }: Common): Payload | undefined {
-  if (!b64data) return data === undefined ? undefined : RawJson.of(data);
-  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(b64data) || b64data.length % 4 !== 0) {
-    throw badRequest('b64data', 'must be standard padded base64');
-  }
-  return payloadOfBytes(Buffer.from(b64data, 'base64'));
 }
 
 type Outcome = StreamPosition | undefined | Error;
