@@ -13,7 +13,7 @@ import { spec } from 'node:test/reporters';
 import { buildWeb } from './setup/build-web.ts';
 import { buildCentrifugo, hasCentrifugo } from './setup/centrifugo.ts';
 import { ensureKafkaJars } from './setup/kafka-jars.ts';
-import { ensureSystemPackages, type Service } from './setup/system-packages.ts';
+import { ensureSystemPackages } from './setup/system-packages.ts';
 import { startTestPostgres } from './setup/test-postgres.ts';
 
 const UNIT = [
@@ -22,15 +22,6 @@ const UNIT = [
   'scripts/test/**/*.test.ts',
 ];
 const E2E = ['e2e/**/*.test.ts'];
-const ALL_SERVICES: readonly Service[] = [
-  'postgresql',
-  'redis',
-  'firefox',
-  'chromium',
-  'dbus',
-  'kafka',
-  'python',
-];
 
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'));
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'));
@@ -65,8 +56,7 @@ try {
   postgres?.stop();
 }
 if (missing.length > 0) {
-  const known = ALL_SERVICES.filter((service) => missing.includes(service));
-  console.log(`Skipped for want of: ${known.join(', ')}.`);
+  console.log(`Skipped for want of: ${missing.join(', ')}.`);
 }
 console.log(
   `${count.passed} passed, ${count.failed} failed${count.skipped > 0 ? `, ${count.skipped} skipped` : ''}`,

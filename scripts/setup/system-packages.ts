@@ -3,7 +3,17 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { hasKafkaJars } from './kafka-jars.ts';
 
-export type Service = 'postgresql' | 'redis' | 'firefox' | 'chromium' | 'dbus' | 'kafka' | 'python';
+export type Service =
+  | 'postgresql'
+  | 'redis'
+  | 'firefox'
+  | 'chromium'
+  | 'dbus'
+  | 'kafka'
+  | 'python'
+  | 'docker-compose'
+  | 'nginx'
+  | 'prometheus';
 
 interface SystemPackage {
   readonly service: Service;
@@ -32,6 +42,10 @@ const PACKAGES: readonly SystemPackage[] = [
     debian: ['default-jre-headless', 'maven'],
     found: () => which('java') !== undefined && (hasKafkaJars() || which('mvn') !== undefined),
   },
+  // These three look at the files in deploy/.
+  { service: 'docker-compose', debian: ['docker-compose'], found: () => composeCommand() !== undefined },
+  { service: 'nginx', debian: ['nginx-light'], found: () => nginxPath() !== undefined },
+  { service: 'prometheus', debian: ['prometheus'], found: () => which('promtool') !== undefined },
 ];
 
 /**
@@ -78,6 +92,18 @@ export function postgresBin(): string | undefined {
   );
   const initdb = versions[0] ?? which('initdb');
   return initdb?.replace(/\/initdb$/, '');
+}
+
+/** How Compose is called on this machine: `docker compose`, or the older program of its own. */
+export function composeCommand(): readonly [string, ...string[]] | undefined {
+  if (which('docker') && spawnSync('docker', ['compose', 'version']).status === 0)
+    return ['docker', 'compose'];
+  return which('docker-compose') ? ['docker-compose'] : undefined;
+}
+
+/** Debian keeps it out of the PATH of those who are not root. */
+export function nginxPath(): string | undefined {
+  return which('nginx') ?? ['/usr/sbin/nginx'].find((path) => existsSync(path));
 }
 
 export function which(program: string): string | undefined {

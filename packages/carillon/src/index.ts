@@ -3,6 +3,7 @@ export type { Config } from './config/config.ts';
 export { ConfigError, type LoadedConfig, loadConfig, resolveConfig } from './config/load.ts';
 export { loadSecrets, type Secrets } from './config/secrets.ts';
 export { UnavailableError } from './errors.ts';
+export { createHealth, type Health } from './health.ts';
 export type { Logger } from './logger.ts';
 export { addUserTopics } from './push/devices/topic-changes.ts';
 export { type Carillon, type CarillonOptions, createLogger, startCarillon } from './server.ts';

@@ -8,6 +8,8 @@ import { endChild, freePorts, JVM, propertiesOf, untilSays } from './kafka.ts';
 
 /** Kafka Connect with Debezium for PostgreSQL, one worker of a cluster; its state is in the broker. */
 export interface TestConnect {
+  /** Its REST API. */
+  readonly url: string;
   /** Creates or changes a connector; resolves when its task runs. */
   put(name: string, config: Readonly<Record<string, string>>): Promise<void>;
   /** Ends it without a word, as a power cut would. */
@@ -22,7 +24,11 @@ interface Status {
   readonly tasks: readonly { readonly state: string; readonly trace?: string }[];
 }
 
-export async function startConnect(broker: string): Promise<TestConnect> {
+/** @param env variables that connectors may name */
+export async function startConnect(
+  broker: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestConnect> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-test-connect-'));
   const [port] = await freePorts(1);
   const url = `http://127.0.0.1:${port}`;
@@ -49,6 +55,9 @@ export async function startConnect(broker: string): Promise<TestConnect> {
       'heartbeat.interval.ms': '300',
       'scheduled.rebalance.max.delay.ms': '0',
       'plugin.discovery': 'service_load',
+      // A connector may name variables of its environment.
+      'config.providers': 'env',
+      'config.providers.env.class': 'org.apache.kafka.common.config.provider.EnvVarConfigProvider',
     }),
   );
   let child: ChildProcess;
@@ -80,13 +89,14 @@ export async function startConnect(broker: string): Promise<TestConnect> {
         'org.apache.kafka.connect.cli.ConnectDistributed',
         properties,
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
+      { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } },
     );
     await untilSays(child, 'Kafka Connect started');
     for (const name of connectors) await untilRuns(name);
   };
   await start();
   return {
+    url,
     start,
     kill: () => endChild(child),
     async put(name, config) {

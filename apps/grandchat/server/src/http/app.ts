@@ -1,6 +1,6 @@
 import cookie from '@fastify/cookie';
 import rateLimit from '@fastify/rate-limit';
-import { type Logger, UnavailableError } from 'carillon';
+import { createHealth, type Logger, UnavailableError } from 'carillon';
 import {
   type FastifyError,
   type FastifyInstance,
@@ -83,6 +83,11 @@ export async function createApp({
     if (status < 500) return reply.code(status).send({ detail: clientErrorWords(error) });
     logger.error({ err: error, method: request.method, path: request.routeOptions.url }, 'a request failed');
     return reply.code(500).send({ detail: 'something went wrong on the server' });
+  });
+  const health = createHealth({ database: () => services.db.query('SELECT 1') });
+  app.get('/health', async (_request, reply) => {
+    const state = await health();
+    return reply.code(state.ready ? 200 : 503).send(state);
   });
   accountRoutes(app, services);
   roomRoutes(app, services);
