@@ -13,6 +13,12 @@ import { Ear, HISTORY, json } from './conformance.ts';
 
 const PLAIN: PublishOptions = { history: HISTORY, idempotencyKey: '', version: 0, versionEpoch: '' };
 
+const answers = (broker: Broker) =>
+  broker.ping().then(
+    () => true,
+    () => false,
+  );
+
 suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
   let redis: TestRedis;
   const engines: Engine[] = [];
@@ -107,14 +113,10 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
     await redis.start();
     await until(() => b.ear.interruptions.length > 0);
     assert.deepEqual(b.ear.interruptions, [['kept']]);
+    await until(() => answers(a.broker));
+    await until(() => answers(b.broker));
     const { publications } = await b.broker.history('kept', { limit: -1, reverse: false }, HISTORY);
     assert.equal(publications.length, 50);
-    await until(() =>
-      a.broker.ping().then(
-        () => true,
-        () => false,
-      ),
-    );
     assert.equal((await a.broker.publish('kept', json(51), PLAIN))?.offset, 51);
     await until(() => b.ear.of('kept').at(-1)?.offset === 51);
     assert.equal(await subscribers('late'), 0);
@@ -130,12 +132,7 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
     ]);
     redis.pause(false);
     await until(() => b.ear.interruptions.length > 0);
-    await until(() =>
-      a.broker.ping().then(
-        () => true,
-        () => false,
-      ),
-    );
+    await until(() => answers(a.broker));
     await a.broker.publish('hanging', json(2), { ...PLAIN, history: { size: 0, ttl: 0, metaTtl: 0 } });
     await until(() => b.ear.of('hanging').some(({ offset }) => offset === 0));
   });
