@@ -48,7 +48,7 @@ async function startOwn(): Promise<{ dsn: string; stop(): void }> {
   const [row] = await runOnce<{ data_directory: string }>(server.dsn, 'SHOW data_directory');
   const { port } = new URL(server.dsn);
   const data = row?.data_directory as string;
-  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${join(data, '..')} -c max_connections=400`;
+  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${join(data, '..')} -c max_connections=400 -c wal_level=logical`;
   const command = [join(postgresBin() as string, 'pg_ctl'), '-D', data, '-o', settings, '-w', 'restart'];
   const asRoot = process.getuid?.() === 0;
   const [program, ...args] = asRoot ? ['runuser', '-u', 'postgres', '--', ...command] : command;

@@ -97,7 +97,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         paths: realtime.requestPaths,
         handle: (request, response) => realtime.handleRequest(request, response),
       },
-      observe: (method, seconds, code) => metrics.observeCommand(method, seconds, code),
+      observe: (method, seconds, code) => metrics.observeCommand('http', method, seconds, code),
     });
     app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       if (!realtime.handleUpgrade(request, socket, head))
@@ -117,7 +117,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         db,
         logger,
         metrics,
-        dispatch: consumerDispatch(dispatcher, logger),
+        dispatch: consumerDispatch(dispatcher, metrics, logger),
         isAllowed: (method) => dispatcher.isMutating(method),
       }),
     );
@@ -192,12 +192,20 @@ async function listen(
 }
 
 /** Consumers retry code 100, and a whole broadcast when one channel failed with it (consumers, section 1.3). */
-function consumerDispatch(dispatcher: Dispatcher, logger: Logger) {
+function consumerDispatch(dispatcher: Dispatcher, metrics: Metrics, logger: Logger) {
   return async (method: string, request: unknown): Promise<object> => {
+    const started = performance.now();
+    let errorCode: number | undefined;
     try {
       return await dispatcher.dispatch(method, request, { wantsResult: false });
     } catch (error) {
-      throw toApiError(error, method, logger);
+      const apiError = toApiError(error, method, logger);
+      errorCode = apiError.code;
+      throw apiError;
+    } finally {
+      // Consumers may name no method of ours: whatever text they have for it must not become a series of its own.
+      if (dispatcher.has(method))
+        metrics.observeCommand('consumer', method, (performance.now() - started) / 1000, errorCode);
     }
   };
 }

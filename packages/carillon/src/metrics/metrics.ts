@@ -30,7 +30,13 @@ export interface ProxyCallSample {
 }
 
 export interface Metrics {
-  observeCommand(method: string, seconds: number, errorCode: number | undefined): void;
+  /** A call of the server API that came by HTTP, or from a consumer. */
+  observeCommand(
+    protocol: 'http' | 'consumer',
+    method: string,
+    seconds: number,
+    errorCode: number | undefined,
+  ): void;
   countOutcome(
     provider: string,
     outcome: { readonly kind: string; readonly code: string },
@@ -174,9 +180,9 @@ export function createMetrics(): Metrics {
     registers,
   });
   return {
-    observeCommand(method, seconds, errorCode) {
-      commands.observe({ protocol: 'http', method }, seconds);
-      if (errorCode !== undefined) commandErrors.inc({ protocol: 'http', method, error: String(errorCode) });
+    observeCommand(protocol, method, seconds, errorCode) {
+      commands.observe({ protocol, method }, seconds);
+      if (errorCode !== undefined) commandErrors.inc({ protocol, method, error: String(errorCode) });
     },
     countOutcome(provider, { kind, code }, { recipientType, platform }) {
       const success = kind === 'accepted';
