@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { postgresBin } from './system-packages.ts';
 
 /** A PostgreSQL of the test run's own: a fresh cluster in a temporary folder on a free port, gone afterwards. */
@@ -12,10 +13,15 @@ export interface TestPostgres {
   start(): void;
   /** Ends it as a crash would; with `keep` its data stay, to be started again. */
   stop(options?: { keep: boolean }): void;
+  /** SIGKILL for all its processes, as when a machine loses power; its data stay, to be started again. */
+  kill(): Promise<void>;
 }
 
-/** PostgreSQL refuses to run as root, so root hands over to the user `postgres` that the package made. */
-export async function startTestPostgres(): Promise<TestPostgres> {
+/**
+ * PostgreSQL refuses to run as root, so root hands over to the user `postgres` that the package made.
+ * @param extra settings such as `wal_level=replica`, laid over the usual ones
+ */
+export async function startTestPostgres(extra: readonly string[] = []): Promise<TestPostgres> {
   const bin = postgresBin();
   if (!bin) throw new Error('no PostgreSQL server programs (initdb, pg_ctl) on this machine');
   const folder = mkdtempSync(join(tmpdir(), 'carillon-test-pg-'));
@@ -29,7 +35,19 @@ export async function startTestPostgres(): Promise<TestPostgres> {
   const data = join(folder, 'data');
   const port = await freePort();
   run('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync');
-  const settings = `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${folder} -c max_connections=400 -c fsync=off -c wal_level=logical -c max_replication_slots=64 -c max_wal_senders=64`;
+  const settings = [
+    `port=${port}`,
+    'listen_addresses=127.0.0.1',
+    `unix_socket_directories=${folder}`,
+    'max_connections=400',
+    'fsync=off',
+    'wal_level=logical',
+    'max_replication_slots=64',
+    'max_wal_senders=64',
+    ...extra,
+  ]
+    .map((setting) => `-c ${setting}`)
+    .join(' ');
   const start = () => run('pg_ctl', '-D', data, '-o', settings, '-l', join(folder, 'log'), '-w', 'start');
   start();
   return {
@@ -39,7 +57,29 @@ export async function startTestPostgres(): Promise<TestPostgres> {
       run('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
       if (!keep) rmSync(folder, { recursive: true, force: true });
     },
+    async kill() {
+      const file = join(data, 'postmaster.pid');
+      const first = Number(readFileSync(file, 'utf8').split('\n')[0]);
+      // Stopped at first, so that it has no more children than are seen.
+      process.kill(first, 'SIGSTOP');
+      const children = readFileSync(`/proc/${first}/task/${first}/children`, 'utf8').trim().split(' ');
+      const pids = [first, ...children.map(Number)].filter((pid) => pid > 0);
+      for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+      while (pids.some(isAlive)) await setTimeout(10);
+      // Dead processes that nobody has asked for would pass for a running server.
+      rmSync(file);
+      rmSync(join(folder, `.s.PGSQL.${port}.lock`), { force: true });
+    },
   };
+}
+
+/** A process that has ended and that nobody has asked for yet is not alive. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 async function freePort(): Promise<number> {

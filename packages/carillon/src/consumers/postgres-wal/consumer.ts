@@ -117,7 +117,7 @@ export class PostgresWalConsumer implements Consumer {
         if (isFirst) return first.onError(explained);
         failures += 1;
         this.#deps.counters.failed();
-        this.#say('error', { err: explained }, 'consumer: cannot read the log, will try again');
+        this.#say('error', { reason: explained.message }, 'consumer: cannot read the log, will try again');
         await this.#pause.wait(backoff(failures + 3), { signal, ignoreWakes: true });
       }
     }
@@ -245,10 +245,10 @@ export class PostgresWalConsumer implements Consumer {
   /** Logs what differs from what was said last. */
   #say(
     level: 'info' | 'warn' | 'error',
-    fields: { readonly err?: Error; readonly slot?: string; readonly publication?: string },
+    fields: { readonly reason?: string; readonly slot?: string; readonly publication?: string },
     message: string,
   ): void {
-    const said = `${message} ${fields.err?.message ?? ''}`;
+    const said = `${message} ${fields.reason ?? ''}`;
     if (said === this.#said) return;
     this.#said = said;
     this.#deps.logger[level]({ consumer: this.name, ...fields }, message);

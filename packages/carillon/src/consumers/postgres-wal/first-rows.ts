@@ -97,7 +97,7 @@ async function runRows(
         const rows: WalRow[] = await tx.query<WalRow>(
           `SELECT id::text, coalesce(method, '') AS method, payload::text, coalesce(partition::text, '') AS partition,
              pg_typeof(payload)::text LIKE 'json%' AS "isJson"
-           FROM ${source.quotedTable} WHERE id > $1::bigint ORDER BY id LIMIT ${PAGE_ROWS}`,
+           FROM ${source.quotedTable} AS t WHERE t.id > $1::bigint ORDER BY t.id LIMIT ${PAGE_ROWS}`,
           [last],
         );
         if (rows.length === 0) break;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import type { PostgresWalOptions } from '../../../src/config/config.ts';
 import { DatabaseParkingLot } from '../../../src/consumers/parking.ts';
 import { PostgresWalConsumer } from '../../../src/consumers/postgres-wal/consumer.ts';
@@ -6,12 +7,19 @@ import type { Database } from '../../../src/storage/database.ts';
 import { openDatabase } from '../../../src/storage/open.ts';
 import { createPostgresDatabase } from '../../support/database.ts';
 import type { ConsumerPlace, Parked, TestCommand } from '../conformance.ts';
-import type { Recorder } from '../recorder.ts';
+import type { Numbered, Recorder } from '../recorder.ts';
 
-export const TABLE = `CREATE TABLE commands (id bigserial PRIMARY KEY, method text NOT NULL, payload jsonb NOT NULL,
+const TABLE = `CREATE TABLE commands (id bigserial PRIMARY KEY, method text NOT NULL, payload jsonb NOT NULL,
   partition bigint NOT NULL DEFAULT 0, created_at timestamptz NOT NULL DEFAULT now())`;
 
-export const OPTIONS: PostgresWalOptions = {
+/** What was carried out, by whomever, in this order. */
+const SEEN = 'CREATE TABLE seen (at bigserial PRIMARY KEY, n int NOT NULL, partition int NOT NULL)';
+
+export async function noteSeen(db: Database, { n, partition = 0 }: Numbered): Promise<void> {
+  await db.query('INSERT INTO seen (n, partition) VALUES ($1, $2)', [n, partition]);
+}
+
+const OPTIONS: PostgresWalOptions = {
   dsn: '',
   table_name: 'commands',
   slot_name: '',
@@ -35,7 +43,7 @@ export class WalPlace implements ConsumerPlace {
   readonly #dropDatabase: () => Promise<void>;
   readonly #parking: Promise<DatabaseParkingLot>[] = [];
 
-  private constructor(dsn: string, db: Database, dropDatabase: () => Promise<void>) {
+  constructor(dsn: string, db: Database, dropDatabase: () => Promise<void>) {
     this.dsn = dsn;
     this.db = db;
     this.slot = new URL(dsn).pathname.slice(1);
@@ -45,7 +53,7 @@ export class WalPlace implements ConsumerPlace {
   static async open({ server, slot = true }: { server?: string; slot?: boolean } = {}): Promise<WalPlace> {
     const { dsn, drop } = await createPostgresDatabase(server);
     const place = new WalPlace(dsn, await openDatabase({ dsn }), drop);
-    await place.db.exec(TABLE);
+    await place.db.exec(`${TABLE}; ${SEEN}`);
     if (slot) await place.makeSlot();
     return place;
   }
@@ -111,6 +119,16 @@ export class WalPlace implements ConsumerPlace {
 
   async assertEmpty(): Promise<void> {
     assert.equal(await this.pending(), 0);
+  }
+
+  /** The numbers in `seen`, in order. */
+  async seen(): Promise<Numbered[]> {
+    return this.db.query<Numbered & Record<string, unknown>>('SELECT n, partition FROM seen ORDER BY at');
+  }
+
+  /** Waits for something that only the database shows. */
+  async until(condition: () => Promise<boolean>): Promise<void> {
+    while (!(await condition())) await setTimeout(10);
   }
 
   async rows(): Promise<number> {
