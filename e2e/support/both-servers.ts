@@ -21,15 +21,27 @@ export interface BothServers {
   close(): Promise<void>;
 }
 
+export interface TutorialOptions {
+  /** Further ones. */
+  readonly namespaces?: readonly object[];
+  /** Where GrandChat is. */
+  readonly origin?: string;
+  /** Of the outbox. */
+  readonly partitions?: number;
+}
+
 /**
- * The tutorial's configuration file, to the letter but for the hosts, and without its Kafka, which no outbox needs; with
- * further namespaces where given. Keys of parts that are switched off stay: both servers must put up with them.
+ * The tutorial's configuration file, to the letter but for the hosts, and without its Kafka, which no outbox needs. Keys of
+ * parts that are switched off stay: both servers must put up with them.
  */
-export function tutorialConfiguration(dsn: string, namespaces: readonly object[] = []): object {
+export function tutorialConfiguration(
+  dsn: string,
+  { namespaces = [], origin = 'http://localhost:9000', partitions = 1 }: TutorialOptions = {},
+): object {
   return {
     admin: { enabled: true, password: 'password', secret: 'secret' },
     engine: { redis: { address: 'redis:6379' }, type: 'memory' },
-    client: { token: { hmac_secret_key: 'secret' }, allowed_origins: ['http://localhost:9000'] },
+    client: { token: { hmac_secret_key: 'secret' }, allowed_origins: [origin] },
     prometheus: { enabled: true, instrument_http_handlers: true, channel_namespace_resolution: true },
     log: { level: 'debug' },
     http_server: { address: '0.0.0.0' },
@@ -47,7 +59,7 @@ export function tutorialConfiguration(dsn: string, namespaces: readonly object[]
         postgresql: {
           dsn,
           outbox_table_name: 'chat_outbox',
-          num_partitions: 1,
+          num_partitions: partitions,
           partition_select_limit: 100,
           partition_poll_interval: '300ms',
           partition_notification_channel: 'centrifugo_partition_change',
@@ -78,7 +90,7 @@ export async function startBoth(namespaces: readonly object[] = []): Promise<Bot
     const folder = await mkdtemp(join(tmpdir(), 'both-servers-'));
     closers.push(() => rm(folder, { recursive: true, force: true }));
     const file = join(folder, 'config.json');
-    await writeFile(file, JSON.stringify(tutorialConfiguration(dsn, namespaces), null, 2));
+    await writeFile(file, JSON.stringify(tutorialConfiguration(dsn, { namespaces }), null, 2));
     const centrifugo = await startCentrifugo({ file, port: await freePort() });
     closers.push(() => centrifugo.close());
     const carillon = await startCarillon(file, folder);
