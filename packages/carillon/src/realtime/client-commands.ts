@@ -60,8 +60,6 @@ export class ClientCommands implements CommandHandler {
         throw disconnect('notAvailable');
       case 'rpc':
         return this.#rpc(session, request);
-      case 'ping':
-        throw clientError('notAvailable');
     }
   }
 
@@ -133,7 +131,7 @@ export class ClientCommands implements CommandHandler {
     const options = this.#options.channels.history(channel);
     try {
       const found = await this.#options.broker.history(channel.name, { since, limit, reverse }, options);
-      const publications = found.publications.map((publication) => publicationBody(publication));
+      const publications = found.publications.map((item) => publicationBody(item, found.epoch));
       return { publications, offset: found.offset, epoch: found.epoch };
     } catch (error) {
       if (error instanceof EpochMismatchError) throw clientError('unrecoverablePosition');

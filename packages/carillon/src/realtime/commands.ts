@@ -14,7 +14,6 @@ export const REQUESTS = [
   'send',
   'refresh',
   'sub_refresh',
-  'ping',
 ] as const;
 export type RequestName = (typeof REQUESTS)[number];
 

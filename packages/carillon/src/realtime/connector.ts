@@ -118,7 +118,7 @@ export class Connector {
     session.expireAt = claims.expireAt;
     session.info = claims.info ?? session.info;
     session.meta = claims.meta ?? session.meta;
-    return { client: session.id, version: this.#options.version, ...timeToLive(claims.expireAt) };
+    return timeToLive(claims.expireAt);
   }
 
   /** @throws ClientError, Disconnect */

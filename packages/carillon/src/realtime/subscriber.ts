@@ -264,7 +264,9 @@ export class Subscriber {
     const position = { offset: missed.at(-1)?.offset ?? top.offset, epoch: top.epoch };
     subscription.startFrom(position, missed.at(-1));
     const publications = filter ? missed.filter(({ tags }) => filter(tags ?? {})) : missed;
-    const bodies = delta ? deltaBodies(publications) : publications.map((item) => publicationBody(item));
+    const bodies = delta
+      ? deltaBodies(publications)
+      : publications.map((item) => publicationBody(item, top.epoch));
     return {
       ...timeToRefresh(subscription),
       recoverable: subscription.recoverable || undefined,

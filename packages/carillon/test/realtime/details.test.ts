@@ -101,7 +101,7 @@ suite('details of the client protocol', () => {
     assert.deepEqual(rest, { recoverable: true, positioned: true, data: { x: 1 } });
     assert.match(String(epoch), /^[A-Za-z]{8}$/);
     assert.deepEqual(await client.next(), {
-      push: { channel: 'news:by-server', pub: { data: 1, offset: 1 } },
+      push: { channel: 'news:by-server', pub: { data: 1, offset: 1, epoch } },
     });
     client.send({ id: 2, refresh: { token: await token({ sub: '77', exp: now() + 90 }) } });
     const reply = (await client.next()) as { refresh: { ttl: number } };

@@ -14,7 +14,6 @@ message Command {
   ChannelRequest presence = 8;
   ChannelRequest presence_stats = 9;
   HistoryRequest history = 10;
-  Empty ping = 11;
   SendRequest send = 12;
   RpcRequest rpc = 13;
   RefreshRequest refresh = 14;
@@ -92,7 +91,6 @@ message Reply {
   PresenceResult presence = 9;
   PresenceStatsResult presence_stats = 10;
   HistoryResult history = 11;
-  Empty ping = 12;
   RpcResult rpc = 13;
   RefreshResult refresh = 14;
   SubRefreshResult sub_refresh = 15;

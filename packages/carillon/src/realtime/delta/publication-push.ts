@@ -26,35 +26,35 @@ export class PublicationPush {
   }
 
   plain(): SharedMessage {
-    this.#plain ??= this.#message({});
+    this.#plain ??= this.#message(publicationBody(this.#publication, this.#epoch));
     return this.#plain;
   }
 
   /** For a subscriber that negotiated deltas and has `base`, the publication before; undefined to send the whole. */
   delta(base: Publication | undefined): SharedMessage {
     if (!base) {
-      this.#whole ??= this.#message(deltaFields(undefined, this.#publication));
+      this.#whole ??= this.#message(deltaBody(undefined, this.#publication));
       return this.#whole;
     }
     if (this.#delta?.baseOffset !== base.offset) {
-      const message = this.#message(deltaFields(base, this.#publication));
+      const message = this.#message(deltaBody(base, this.#publication));
       this.#delta = { baseOffset: base.offset, message };
     }
     return this.#delta.message;
   }
 
-  #message(fields: object): SharedMessage {
-    const pub = { ...publicationBody(this.#publication, this.#epoch), ...fields };
+  #message(pub: object): SharedMessage {
     return new SharedMessage({ push: { channel: this.#channel, pub } });
   }
 }
 
 /** The recovered publications of a subscription with deltas: the first whole, each other against the one before. */
 export function deltaBodies(publications: readonly Publication[]): object[] {
-  return publications.map((publication, index) => ({
-    ...publicationBody(publication),
-    ...deltaFields(publications[index - 1], publication),
-  }));
+  return publications.map((publication, index) => deltaBody(publications[index - 1], publication));
+}
+
+function deltaBody(base: Publication | undefined, publication: Publication): object {
+  return { ...publicationBody(publication), ...deltaFields(base, publication) };
 }
 
 /** `data`, and `delta` when it is one: only when that is shorter than the whole. */
