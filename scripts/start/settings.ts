@@ -44,7 +44,11 @@ export function settingsFromEnvironment(
 function carillonConfig(env: NodeJS.ProcessEnv): string {
   const { mode } = broadcastFromEnvironment(env);
   const isCdc = mode === 'cdc' || mode === 'api_cdc';
-  const name = realtimeFromEnvironment(env) ? 'carillon-push' : isCdc ? 'carillon-cdc' : 'carillon';
+  const source = env.GRANDCHAT_CDC_SOURCE || 'wal';
+  if (source !== 'wal' && source !== 'kafka')
+    throw new Error(`GRANDCHAT_CDC_SOURCE is ${JSON.stringify(source)}: allowed are wal, kafka`);
+  const cdc = source === 'wal' ? 'carillon-cdc' : 'carillon-kafka';
+  const name = realtimeFromEnvironment(env) ? 'carillon-push' : isCdc ? cdc : 'carillon';
   return join(ROOT, 'apps', 'grandchat', `${name}.json`);
 }
 

@@ -1,5 +1,6 @@
 /** The package `carillon` for programs that run the server inside their own process. */
 export type { Config } from './config/config.ts';
+export { parseDuration } from './config/duration.ts';
 export { ConfigError, type LoadedConfig, loadConfig, resolveConfig } from './config/load.ts';
 export { loadSecrets, type Secrets } from './config/secrets.ts';
 export { UnavailableError } from './errors.ts';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, suite, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Database } from 'carillon';
 import {
   eachDatabase,
   memoryDatabase,
@@ -9,6 +11,7 @@ import {
   withoutPostgres,
 } from '../../../../packages/carillon/test/support/database.ts';
 import { broadcastFromEnvironment, realtimeFromEnvironment } from '../src/index.ts';
+import { CdcRetention, DEFAULT_CDC_RETENTION_MS } from '../src/rooms/commands/cdc-retention.ts';
 import type { BroadcastMode } from '../src/rooms/commands/mode.ts';
 import { type Bench, type Browser, CarillonRecorder, startBench } from './support/bench.ts';
 
@@ -340,9 +343,59 @@ suite('modes cdc and api_cdc', { skip: withoutPostgres }, () => {
   });
 });
 
+eachDatabase('B7: the rows of chat_cdc', (open) => {
+  test('go when they are older than the retention, in small steps, and younger ones stay', async () => {
+    const database = await open();
+    const { db } = database;
+    const scene = await startBench(db, {}, { broadcast: { mode: 'outbox' } });
+    const add = (count: number, age: string) =>
+      db.query(
+        `INSERT INTO chat_cdc (method, payload, created_at)
+         SELECT 'publish', '{}', now() - $2::interval FROM generate_series(1, $1)`,
+        [count, age],
+      );
+    const left = async () => (await db.query('SELECT FROM chat_cdc')).length;
+    await scene.close();
+    await add(2_500, '8 days');
+    await add(30, '6 days');
+    let largest = 0;
+    const counted: Database = {
+      kind: db.kind,
+      exec: (sql) => db.exec(sql),
+      transaction: (work) => db.transaction(work),
+      listen: (channel, listener) => db.listen(channel, listener),
+      close: () => db.close(),
+      async query<Row>(text: string, params?: readonly unknown[]) {
+        const rows = await db.query<Row>(text, params);
+        largest = Math.max(largest, rows.length);
+        return rows;
+      },
+    };
+    const logger = { error: (fields: object) => assert.fail(JSON.stringify(fields)) };
+    const retention = new CdcRetention({ db: counted, retention: DEFAULT_CDC_RETENTION_MS, logger });
+    await retention.sweep();
+    assert.deepEqual([await left(), largest], [30, 1_000]);
+
+    // GrandChat does so by itself, from its start on.
+    const again = await startBench(
+      db,
+      {},
+      { broadcast: { mode: 'outbox', cdcRetention: 3 * 24 * 3_600_000 } },
+    );
+    while ((await left()) > 0) await delay(10);
+    await again.close();
+    await database.drop();
+  });
+});
+
 suite('the choice of a mode', () => {
   test('is outbox by default, and a name that is none is refused with those that are', () => {
-    assert.deepEqual(broadcastFromEnvironment({}), { mode: 'outbox', partitions: 4, bigRoomPartitions: 4 });
+    assert.deepEqual(broadcastFromEnvironment({}), {
+      mode: 'outbox',
+      partitions: 4,
+      bigRoomPartitions: 4,
+      cdcRetention: 7 * 24 * 3_600_000,
+    });
     assert.equal(broadcastFromEnvironment({ GRANDCHAT_BROADCAST_MODE: 'api_cdc' }).mode, 'api_cdc');
     assert.throws(
       () => broadcastFromEnvironment({ GRANDCHAT_BROADCAST_MODE: 'kafka' }),
@@ -355,6 +408,15 @@ suite('the choice of a mode', () => {
           new RegExp(`${name} is "${text}": a whole number from 1 to 999 is allowed`),
         );
     }
+  });
+
+  test('B7: rows of chat_cdc are kept for a week, or as long as is said, in durations that make sense', () => {
+    assert.equal(broadcastFromEnvironment({ GRANDCHAT_CDC_RETENTION: '1h30m' }).cdcRetention, 5_400_000);
+    for (const text of ['7d', '0', '59s', '-1h', 'week'])
+      assert.throws(
+        () => broadcastFromEnvironment({ GRANDCHAT_CDC_RETENTION: text }),
+        new RegExp(`GRANDCHAT_CDC_RETENTION is "${text}": a duration of 1m or more is allowed, such as 168h`),
+      );
   });
 
   test('cdc and api_cdc are refused on the embedded database, with the reason', async () => {

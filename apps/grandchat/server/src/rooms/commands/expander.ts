@@ -7,8 +7,8 @@ export interface ExpanderOptions {
   readonly table: CommandTable;
   /** Partitions of big rooms, which come behind the ordinary ones. */
   readonly partitions: number;
-  /** Where rows are not deleted when they are carried out: after this many milliseconds a room's old ones count as done. */
-  readonly settledAfterMs?: number | undefined;
+  /** Whether rows are deleted when they are carried out, so that those that are there still wait. */
+  readonly isEmptied: boolean;
   readonly logger: Pick<Logger, 'error'>;
 }
 
@@ -16,6 +16,10 @@ export interface ExpanderOptions {
 const CHANNELS_PER_ROW = 1_500;
 /** Events for single users in one step. */
 const EVENTS_PER_STEP = 500;
+/** Rows of big rooms that may wait to be carried out: 40 MB or so. Events, which are small, wait behind them. */
+const MAX_WAITING_ROWS = 1_000;
+/** Where nothing says when rows have been carried out, a room's old ones count as done after this time. */
+const SETTLED_AFTER_MS = 30_000;
 const POLL_MS = 1_000;
 /** While events wait for something that sends no notification. */
 const WAITING_POLL_MS = 50;
@@ -24,8 +28,9 @@ const WORKERS = 2;
 /**
  * Turns events of big rooms into commands for their members, step by step; any number of processes do so side by side.
  *
- * An event *waits* while an older one of its room is there, and the first one of a room while rows of its time as an ordinary
- * room are (`TableBroadcaster`). Then it is *expanding*: a step locks it, writes the commands for the next members in the
+ * An event *waits* while an older one of its room is there, the first one of a room also while rows of its time as an ordinary
+ * room are (`TableBroadcaster`), and all while too many rows of big rooms are: with the consumer away for an hour, they would fill
+ * the disk. Then it is *expanding*: a step locks it, writes the commands for the next members in the
  * order of their ids, notes the last id, and is committed, so that delivery begins while later members still have none. With
  * the last page it is deleted, in the same step. A step is one transaction: a process that dies in the middle of one has
  * done nothing, and whoever comes next goes on from the last id. Events of which fewer pages are written come first, so that
@@ -84,16 +89,21 @@ export class Expander {
 
   /** False when nothing can be done at the moment. */
   async #step(tx: Queryable): Promise<boolean> {
-    const { table, settledAfterMs } = this.#options;
+    const { table, isEmptied } = this.#options;
     const [event] = await tx.query<{ id: number; room_id: number; to_members: boolean; expanded_to: number }>(
       `SELECT e.id, e.room_id, e.to_members, e.expanded_to FROM chat_event e
        WHERE e.id IN (SELECT min(id) FROM chat_event GROUP BY room_id)
          AND (
            NOT EXISTS (SELECT FROM ${table.name} o WHERE o.partition = e.waits_partition AND o.id <= e.waits_id)
-           OR e.created_at < clock_timestamp() - $1::bigint * interval '1 millisecond'
+           OR NOT $1::boolean AND e.created_at < clock_timestamp() - interval '${SETTLED_AFTER_MS} milliseconds'
          )
+         AND NOT ($1::boolean AND (
+           SELECT count(*) FROM (
+             SELECT FROM ${table.name} WHERE partition >= ${table.partitions} LIMIT ${MAX_WAITING_ROWS}
+           ) AS waiting
+         ) = ${MAX_WAITING_ROWS})
        ORDER BY e.pages, e.id LIMIT 1 FOR UPDATE OF e SKIP LOCKED`,
-      [settledAfterMs ?? null],
+      [isEmptied],
     );
     if (!event) return false;
     if (event.to_members) await this.#expandPage(tx, event);

@@ -1,16 +1,17 @@
-import type { Database } from 'carillon';
+import { type Database, parseDuration } from 'carillon';
 import type { Logger } from 'pino';
 import type { CarillonClient } from '../../push/carillon-client.ts';
 import type { MessagePushOptions } from '../../push/message-push.ts';
 import { ApiBroadcaster } from './api-broadcaster.ts';
 import { BothBroadcasters } from './both-broadcasters.ts';
+import { CdcRetention, DEFAULT_CDC_RETENTION_MS } from './cdc-retention.ts';
 import { CommandTable } from './command-table.ts';
 import { Expander } from './expander.ts';
 import { PushCommands } from './push-commands.ts';
 import { type Broadcaster, RoomEvents } from './room-events.ts';
 import { TableBroadcaster } from './table-broadcaster.ts';
 
-/** How GrandChat tells of changes (README, "How events travel"). */
+/** How GrandChat tells of changes (README, “How events travel”). */
 export const BROADCAST_MODES = ['outbox', 'api', 'cdc', 'api_cdc'] as const;
 export type BroadcastMode = (typeof BROADCAST_MODES)[number];
 
@@ -20,13 +21,15 @@ export interface BroadcastOptions {
   readonly partitions?: number;
   /** Further ones, for rooms that are big. */
   readonly bigRoomPartitions?: number;
+  /** Milliseconds for which rows of `chat_cdc` are kept. */
+  readonly cdcRetention?: number;
 }
 
 export const DEFAULT_PARTITIONS = 4;
 export const DEFAULT_BIG_ROOM_PARTITIONS = 4;
 
-/** Nothing tells when what was written to chat_cdc has been carried out where Kafka is in between. */
-const CDC_SETTLED_MS = 30_000;
+/** A connector that is away for so long has lost its place anyway. */
+const MIN_CDC_RETENTION_MS = 60_000;
 
 const API_ATTEMPTS = 6;
 /** What the API does not bring, the other way does. */
@@ -66,7 +69,12 @@ export function createCommands(options: CommandsOptions): Commands {
     db,
     table,
     partitions: options.bigRoomPartitions ?? DEFAULT_BIG_ROOM_PARTITIONS,
-    settledAfterMs: isCdc ? CDC_SETTLED_MS : undefined,
+    isEmptied: !isCdc,
+    logger,
+  });
+  const retention = new CdcRetention({
+    db,
+    retention: options.cdcRetention ?? DEFAULT_CDC_RETENTION_MS,
     logger,
   });
   // With another server for real time each reads a table of its own: it can carry out all that is in it.
@@ -74,10 +82,14 @@ export function createCommands(options: CommandsOptions): Commands {
   return {
     events: new RoomEvents(db, broadcaster),
     push: new PushCommands(pushTable, options.push),
-    start: () => expander.start(),
+    async start() {
+      await expander.start();
+      retention.start();
+    },
     async close() {
       await broadcaster.close();
       await expander.close();
+      await retention.close();
     },
   };
 }
@@ -101,7 +113,7 @@ function createBroadcaster(
 }
 
 /**
- * `GRANDCHAT_BROADCAST_MODE`, `GRANDCHAT_OUTBOX_PARTITIONS` and `GRANDCHAT_BIG_ROOM_PARTITIONS`.
+ * `GRANDCHAT_BROADCAST_MODE`, `GRANDCHAT_OUTBOX_PARTITIONS`, `GRANDCHAT_BIG_ROOM_PARTITIONS` and `GRANDCHAT_CDC_RETENTION`.
  * @throws naming the variable, its value and what is allowed
  */
 export function broadcastFromEnvironment(env: NodeJS.ProcessEnv): Required<BroadcastOptions> {
@@ -115,11 +127,22 @@ export function broadcastFromEnvironment(env: NodeJS.ProcessEnv): Required<Broad
     mode,
     partitions: count(env, 'GRANDCHAT_OUTBOX_PARTITIONS', DEFAULT_PARTITIONS),
     bigRoomPartitions: count(env, 'GRANDCHAT_BIG_ROOM_PARTITIONS', DEFAULT_BIG_ROOM_PARTITIONS),
+    cdcRetention: retentionFrom(env),
   };
 }
 
 function isMode(text: string): text is BroadcastMode {
   return (BROADCAST_MODES as readonly string[]).includes(text);
+}
+
+function retentionFrom(env: NodeJS.ProcessEnv): number {
+  const { GRANDCHAT_CDC_RETENTION: text } = env;
+  if (!text) return DEFAULT_CDC_RETENTION_MS;
+  const retention = parseDuration(text);
+  if (retention !== undefined && retention >= MIN_CDC_RETENTION_MS) return retention;
+  throw new Error(
+    `GRANDCHAT_CDC_RETENTION is ${JSON.stringify(text)}: a duration of 1m or more is allowed, such as 168h`,
+  );
 }
 
 function count(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
