@@ -1,6 +1,7 @@
 import { PROVIDER_NAMES } from '../push/providers/provider.ts';
 import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
 import { brokerRedis, queueOf } from './engine.ts';
+import { endpointProblems } from './validate-endpoints.ts';
 import { engineProblems, REDIS_ADDRESS } from './validate-engine.ts';
 import { kafkaProblems } from './validate-kafka.ts';
 import { proxyProblems } from './validate-proxies.ts';
@@ -23,6 +24,7 @@ export function validateConfig(config: Config): string[] {
     ...engineProblems(config),
     ...channelProblems(config),
     ...clientProblems(config),
+    ...endpointProblems(config),
     ...proxyProblems(config),
     ...consumerProblems(config),
     ...pushProblems(config),

@@ -102,6 +102,21 @@ suite('the configuration', () => {
       { channel: { namespaces: [{ name: 'ab' }, { name: 'ab' }] } },
       /another namespace has that name/,
     ],
+    [
+      'two endpoints on one path',
+      { sse: { enabled: true }, uni_sse: { enabled: true, handler_prefix: '/connection/sse' } },
+      /^uni_sse\.handler_prefix is "\/connection\/sse": sse\.handler_prefix is that already$/,
+    ],
+    [
+      'a path that is none',
+      { http_stream: { enabled: true, handler_prefix: 'stream' } },
+      /^http_stream\.handler_prefix is "stream": allowed is a path that begins with "\/"/,
+    ],
+    [
+      'the newest publication to everybody, without recovery of it',
+      { channel: { namespaces: [{ name: 'ab', auto_cache_recover: true }] } },
+      /auto_cache_recover needs force_recovery, and force_recovery_mode "cache"/,
+    ],
     ['ping below pong', { client: { ping_interval: '5s' } }, /ping_interval must be longer than/],
     ['a missing subject', { push_notifications: { ...PUSH, webpush: {} } }, /webpush\.subject is missing/],
     [
