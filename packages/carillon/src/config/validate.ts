@@ -98,6 +98,7 @@ function clientProblems({ client, channel }: Config): string[] {
 function consumerProblems({ consumers, database }: Config): string[] {
   const problems: string[] = [];
   const seen = new Set<string>();
+  const slots = new Set<string>();
   consumers.forEach(({ name, enabled, type, postgresql, postgresql_wal: wal, kafka }, index) => {
     const path = `consumers[${index}]`;
     if (!CONSUMER_NAME.test(name)) {
@@ -110,7 +111,13 @@ function consumerProblems({ consumers, database }: Config): string[] {
     seen.add(name);
     if (!enabled) return;
     if (type === 'postgresql_wal') {
-      problems.push(...walProblems(wal, `${path}.postgresql_wal`, database.enabled));
+      const slot = wal.slot_name || `carillon_${name.toLowerCase()}`;
+      problems.push(...walProblems(wal, slot, `${path}.postgresql_wal`, database.enabled));
+      if (slots.has(`${slot} ${wal.dsn}`))
+        problems.push(
+          `${path}.postgresql_wal.slot_name is ${JSON.stringify(slot)}: another consumer reads that slot already`,
+        );
+      slots.add(`${slot} ${wal.dsn}`);
       return;
     }
     if (type === 'kafka') {
@@ -131,7 +138,7 @@ function consumerProblems({ consumers, database }: Config): string[] {
   return problems;
 }
 
-function walProblems(wal: PostgresWalOptions, path: string, hasDatabase: boolean): string[] {
+function walProblems(wal: PostgresWalOptions, slot: string, path: string, hasDatabase: boolean): string[] {
   const problems: string[] = [];
   if (!TABLE_NAME.test(wal.table_name)) {
     problems.push(
@@ -143,10 +150,8 @@ function walProblems(wal: PostgresWalOptions, path: string, hasDatabase: boolean
       `${path}.dsn is empty, which means the server's own database, but database.enabled is false`,
     );
   }
-  if (wal.slot_name && !SLOT_NAME.test(wal.slot_name)) {
-    problems.push(
-      `${path}.slot_name is ${JSON.stringify(wal.slot_name)}: allowed are up to 59 of a-z, 0-9 and "_"`,
-    );
+  if (!SLOT_NAME.test(slot)) {
+    problems.push(`${path}.slot_name is ${JSON.stringify(slot)}: allowed are up to 59 of a-z, 0-9 and "_"`);
   }
   for (const key of ['status_interval', 'trim_interval'] as const) {
     if (wal[key] < MIN_WAL_INTERVAL_MS)

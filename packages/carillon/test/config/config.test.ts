@@ -179,6 +179,37 @@ suite('the configuration', () => {
       { consumers: [{ name: 'ab', enabled: true, postgresql: { outbox_table_name: 'x; DROP TABLE y' } }] },
       /outbox_table_name is "x; DROP/,
     ],
+    [
+      'a log of no table',
+      { consumers: [{ name: 'ab', enabled: true, type: 'postgresql_wal' }] },
+      /postgresql_wal\.table_name is ""/,
+    ],
+    [
+      'a slot that PostgreSQL would not make',
+      {
+        consumers: [
+          {
+            name: 'ab',
+            enabled: true,
+            type: 'postgresql_wal',
+            postgresql_wal: { table_name: 't', slot_name: 'Mine; DROP' },
+          },
+        ],
+      },
+      /slot_name is "Mine; DROP": allowed are up to 59/,
+    ],
+    [
+      'two readers of one slot',
+      {
+        consumers: ['ab', 'AB'].map((name) => ({
+          name,
+          enabled: true,
+          type: 'postgresql_wal',
+          postgresql_wal: { table_name: 't' },
+        })),
+      },
+      /consumers\[1\]\.postgresql_wal\.slot_name is "carillon_ab": another consumer reads that slot/,
+    ],
   ];
   for (const [what, value, problem] of wrong) {
     test(`stops at ${what}, with key, value and what is allowed`, () => {

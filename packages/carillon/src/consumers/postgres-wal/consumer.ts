@@ -186,7 +186,14 @@ export class PostgresWalConsumer implements Consumer {
       return 'standby';
     }
     this.#hadSlot = true;
-    this.#say('info', { slot, publication: source.publication }, 'consumer: the slot was made');
+    const fields = { slot, publication: source.publication };
+    if (runsExisting) this.#say('info', fields, 'consumer: the slot was made');
+    else
+      this.#say(
+        'warn',
+        fields,
+        'consumer: the slot was made; rows that the table holds already are never run',
+      );
     return 'again';
   }
 

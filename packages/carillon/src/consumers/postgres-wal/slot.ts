@@ -34,6 +34,7 @@ export interface SlotState {
 }
 
 const MIN_VERSION = 130_000;
+const LEVEL_WORDS = "Run ALTER SYSTEM SET wal_level = 'logical', then restart PostgreSQL";
 
 /** `carillon_<name>` unless the options name one. */
 export function slotName(name: string, options: Pick<PostgresWalOptions, 'slot_name'>): string {
@@ -63,9 +64,7 @@ export async function prepareSource(
   if (server.replica)
     throw new WalSetupError('postgresql_wal.dsn names a replica: give the address of the primary');
   if (server.wal_level !== 'logical') {
-    throw new WalSetupError(
-      `wal_level is ${server.wal_level}, and must be logical: run ALTER SYSTEM SET wal_level = 'logical', then restart PostgreSQL`,
-    );
+    throw new WalSetupError(`wal_level is ${server.wal_level}, and must be logical. ${LEVEL_WORDS}`);
   }
   const { schema, table } = await findTable(db, options.table_name);
   const source = {
@@ -176,7 +175,7 @@ export async function readSlot(db: Database, slot: string): Promise<SlotState | 
 export function explain(error: unknown, { slot, publication, user }: WalSource): Error {
   const { code, message } = error as Error & { code?: string };
   const because = { cause: error };
-  if (code === '42501')
+  if (code === '42501' && /wal ?sender|replication/i.test(message))
     return new WalSetupError(
       `the role ${JSON.stringify(user)} may not replicate (${message}): run ALTER ROLE ${pg.escapeIdentifier(user)} REPLICATION`,
       because,
@@ -186,6 +185,8 @@ export function explain(error: unknown, { slot, publication, user }: WalSource):
       `PostgreSQL has no place left for another slot or reader (${message}): raise max_replication_slots and max_wal_senders, and restart it`,
       because,
     );
+  if (code === '55000' && message.includes('wal_level'))
+    return new WalSetupError(`${message}. ${LEVEL_WORDS}`, because);
   if (code === '55000') return new WalSetupError(`${message}. ${lostWords(slot)}`, because);
   if (code === '42704' && message.includes('publication'))
     return new WalSetupError(
