@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { pino } from 'pino';
 import { batchMethod } from './api/batch.ts';
 import { Dispatcher } from './api/dispatch.ts';
+import { startGrpcApi } from './api/grpc/server.ts';
 import { createHttpApi } from './api/http.ts';
 import { pushMethods } from './api/methods/push.ts';
 import { realtimeMethods } from './api/methods/realtime.ts';
@@ -38,6 +39,8 @@ export interface Carillon {
   /** Where it listens, e.g. `http://localhost:8000`. */
   readonly url: string;
   readonly port: number;
+  /** Where gRPC listens; undefined when it is off. */
+  readonly grpcPort: number | undefined;
   /** Runs a method of the server API without HTTP; throws as `Dispatcher.dispatch`. */
   dispatch(method: string, request: unknown): Promise<object>;
   /** Stops taking work, finishes what is under way within `shutdown.timeout`, and lets go of everything. */
@@ -111,6 +114,15 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       await realtime.close();
       await closing;
     });
+    const grpc = config.grpc_api.enabled
+      ? await startGrpcApi({
+          config,
+          dispatcher,
+          logger,
+          observe: (method, seconds, code) => metrics.observeCommand('grpc', method, seconds, code),
+        })
+      : undefined;
+    if (grpc) closers.push(() => grpc.close());
     closers.push(
       await startConsumers({
         config,
@@ -122,8 +134,15 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       }),
     );
     const url = `http://${config.http_server.address || 'localhost'}:${port}`;
-    logger.info({ url, version: VERSION, database: db?.kind ?? 'none' }, 'Carillon serves');
-    return { url, port, dispatch: (method, request) => dispatcher.dispatch(method, request), close };
+    const grpcPort = grpc?.port;
+    logger.info({ url, grpcPort, version: VERSION, database: db?.kind ?? 'none' }, 'Carillon serves');
+    return {
+      url,
+      port,
+      grpcPort,
+      dispatch: (method, request) => dispatcher.dispatch(method, request),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -151,7 +170,13 @@ async function startWorkerHttp(parts: WorkerParts): Promise<Carillon> {
   closers.push(() => app.close());
   const url = `http://${http_server.address || 'localhost'}:${port}`;
   logger.info({ url, version: VERSION, database: db?.kind ?? 'none' }, 'push workers run');
-  return { url, port, dispatch: (method, request) => dispatcher.dispatch(method, request), close };
+  return {
+    url,
+    port,
+    grpcPort: undefined,
+    dispatch: (method, request) => dispatcher.dispatch(method, request),
+    close,
+  };
 }
 
 /** pino to stdout; secrets never reach it, because nothing hands it any. */

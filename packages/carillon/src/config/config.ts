@@ -382,6 +382,19 @@ export interface Config {
     /** Bytes; a 100 000-channel broadcast is about 2 MB. */
     max_body_size: number;
   };
+  grpc_api: {
+    enabled: boolean;
+    address: string;
+    port: number;
+    /** Empty: the key of the HTTP API. */
+    key: string;
+    insecure: boolean;
+    error_mode: '' | 'transport';
+    /** Bytes. */
+    max_receive_message_size: number;
+    /** Each as `readPem` takes it. With `client_ca_pem` clients must show a certificate of that authority. */
+    tls: { enabled: boolean; cert_pem: string; key_pem: string; client_ca_pem: string };
+  };
   health: { enabled: boolean; handler_prefix: string };
   prometheus: { enabled: boolean; handler_prefix: string };
   client: ClientOptions;

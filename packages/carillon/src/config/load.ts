@@ -58,10 +58,12 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 /** Settings that open a door; said at every start. */
-function risks({ http_api, client, push_notifications: push }: Config): string[] {
+function risks({ http_api, grpc_api, client, push_notifications: push }: Config): string[] {
   const warnings: string[] = [];
   if (http_api.insecure)
     warnings.push('http_api.insecure is on: anybody who reaches the port may use the server API');
+  if (grpc_api.enabled && grpc_api.insecure)
+    warnings.push('grpc_api.insecure is on: anybody who reaches its port may use the server API');
   if (client.insecure) warnings.push('client.insecure is on: clients may do everything without a token');
   const sections = { webpush: push.webpush };
   for (const [name, { webpush }] of Object.entries(push.apps)) {

@@ -1,6 +1,7 @@
 import { PROVIDER_NAMES } from '../push/providers/provider.ts';
 import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
 import { brokerRedis, queueOf } from './engine.ts';
+import { readPem } from './pem.ts';
 import { endpointProblems } from './validate-endpoints.ts';
 import { engineProblems, REDIS_ADDRESS } from './validate-engine.ts';
 import { kafkaProblems } from './validate-kafka.ts';
@@ -26,6 +27,7 @@ export function validateConfig(config: Config): string[] {
     ...clientProblems(config),
     ...endpointProblems(config),
     ...proxyProblems(config),
+    ...grpcProblems(config),
     ...consumerProblems(config),
     ...pushProblems(config),
   ];
@@ -93,6 +95,19 @@ function clientProblems({ client, channel }: Config): string[] {
     );
   }
   return problems;
+}
+
+function grpcProblems({ grpc_api: { enabled, tls } }: Config): string[] {
+  if (!enabled || !tls.enabled) return [];
+  return (['cert_pem', 'key_pem', 'client_ca_pem'] as const).flatMap((key) => {
+    if (key === 'client_ca_pem' && !tls[key]) return [];
+    try {
+      readPem(tls[key], `grpc_api.tls.${key}`);
+      return [];
+    } catch (error) {
+      return [(error as Error).message];
+    }
+  });
 }
 
 function consumerProblems({ consumers, database }: Config): string[] {

@@ -30,9 +30,9 @@ export interface ProxyCallSample {
 }
 
 export interface Metrics {
-  /** A call of the server API that came by HTTP, or from a consumer. */
+  /** A call of the server API that came by HTTP or gRPC, or from a consumer. */
   observeCommand(
-    protocol: 'http' | 'consumer',
+    protocol: 'http' | 'grpc' | 'consumer',
     method: string,
     seconds: number,
     errorCode: number | undefined,
