@@ -2,27 +2,12 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, suite, test } from 'node:test';
 import type { Consumer } from '../../src/consumers/consumer.ts';
 import { startKafka, type TestKafka, withoutKafka } from '../support/kafka.ts';
-import { type Done, KafkaChildren } from '../support/kafka-children.ts';
+import { assertNoGap, type Done, KafkaChildren } from '../support/kafka-children.ts';
 import { numbered } from './conformance.ts';
 import { fresh, openKafkaConsumer } from './kafka-support.ts';
-import { Recorder, upTo } from './recorder.ts';
+import { Recorder } from './recorder.ts';
 
 const PARTITIONS = 4;
-
-/**
- * Nothing lost, and order kept: in each partition every number comes, and none comes before all smaller ones have come.
- * Repeats are allowed, a step back is one.
- */
-function assertNoGap(done: readonly Done[], total: number): void {
-  for (const partition of upTo(PARTITIONS)) {
-    let next = partition;
-    for (const { n } of done.filter((one) => one.partition === partition)) {
-      assert.ok(n <= next, `partition ${partition}: ${n} came before ${next}`);
-      if (n === next) next += PARTITIONS;
-    }
-    assert.ok(next >= total, `partition ${partition}: ${next} never came`);
-  }
-}
 
 suite('the Kafka consumer when something dies', { skip: withoutKafka }, () => {
   let kafka: TestKafka;
@@ -68,7 +53,7 @@ suite('the Kafka consumer when something dies', { skip: withoutKafka }, () => {
     await kafka.start();
     await write(2_000, 2_000);
     await recorder.until(() => distinct(recorder.done) === 4_000);
-    assertNoGap(recorder.done, 4_000);
+    assertNoGap(recorder.done, 4_000, PARTITIONS);
     await recorder.until(() => recorder.logged.some((line) => /Kafka answers again/.test(line)));
     await consumer.close();
   });
@@ -84,7 +69,7 @@ suite('the Kafka consumer when something dies', { skip: withoutKafka }, () => {
     await startChild();
     await write(1_000, 6_000);
     await children.until(() => distinct(children.done) === 7_000);
-    assertNoGap(children.done, 7_000);
+    assertNoGap(children.done, 7_000, PARTITIONS);
   });
 
   test('a consumer that was held up for longer than its session drops what it had, and what others did stays in order', async () => {
@@ -98,7 +83,7 @@ suite('the Kafka consumer when something dies', { skip: withoutKafka }, () => {
     await children.until(() => children.logged.some((line) => /partitions lost/.test(line)));
     await write(1_000, 2_000);
     await children.until(() => distinct(children.done) === 3_000);
-    assertNoGap(children.done, 3_000);
+    assertNoGap(children.done, 3_000, PARTITIONS);
   });
 
   test('members that come and go under load leave no gap', async () => {
@@ -125,7 +110,7 @@ suite('the Kafka consumer when something dies', { skip: withoutKafka }, () => {
     await load;
     await recorder.until(() => distinct(recorder.done) === 20_000);
     await Promise.all(consumers.map((consumer) => consumer.close()));
-    assertNoGap(recorder.done, 20_000);
+    assertNoGap(recorder.done, 20_000, PARTITIONS);
     // Nothing died, so each handing over was clean.
     assert.equal(recorder.done.length, 20_000);
   });

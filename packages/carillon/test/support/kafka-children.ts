@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ const CHILD = join(import.meta.dirname, 'kafka-child.ts');
 export interface Done {
   readonly n: number;
   readonly partition: number;
+  readonly idempotency_key?: string;
 }
 
 interface Message {
@@ -58,5 +60,20 @@ export class KafkaChildren {
 
   async close(): Promise<void> {
     await Promise.all([...this.#running].map((child) => this.end(child, 'SIGKILL')));
+  }
+}
+
+/**
+ * Nothing lost, and order kept: of the numbers below `total`, each in the partition that it has modulo `partitions`, every
+ * one comes, and none before all smaller ones of its partition have come. A repeat is a step back, and allowed.
+ */
+export function assertNoGap(done: readonly Done[], total: number, partitions: number): void {
+  for (let partition = 0; partition < partitions; partition++) {
+    let next = partition;
+    for (const { n } of done.filter((one) => one.partition === partition)) {
+      assert.ok(n <= next, `partition ${partition}: ${n} came before ${next}`);
+      if (n === next) next += partitions;
+    }
+    assert.ok(next >= total, `partition ${partition}: ${next} never came`);
   }
 }
