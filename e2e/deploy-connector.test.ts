@@ -1,4 +1,4 @@
-/** deploy/debezium before a real Kafka Connect with Debezium. */
+/** deploy/debezium before a real Kafka Connect with Debezium, and GrandChat's events through all of it. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,41 +7,41 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import { Consumer, stringDeserializers } from '@platformatic/kafka';
 import pg from 'pg';
 import { createPostgresDatabase } from '../packages/carillon/test/support/database.ts';
 import { startKafka, type TestKafka } from '../packages/carillon/test/support/kafka.ts';
 import { startConnect, type TestConnect } from '../packages/carillon/test/support/kafka-connect.ts';
 import { DEPLOY } from './support/compose.ts';
+import { Person } from './support/person.ts';
+import { type PushSink, startPushSink } from './support/push-sink.ts';
 import { missing } from './support/requires.ts';
+import { type Stack, startStack } from './support/stack.ts';
+import { Watcher } from './support/watcher.ts';
 
 const FILE = join(DEPLOY, 'debezium', 'connector.json');
 const SCRIPT = join(DEPLOY, 'debezium', 'register.mjs');
+const CARILLON_FILE = join(DEPLOY, 'carillon-kafka.json');
 const { name: NAME } = JSON.parse(readFileSync(FILE, 'utf8')) as { name: string };
+const SLOT = 'grandchat_cdc';
 
 suite('the registration of Debezium’s connector', { skip: missing('postgresql', 'kafka') }, () => {
-  const closers: (() => Promise<unknown>)[] = [];
+  const closers: (() => unknown)[] = [];
   let kafka: TestKafka;
   let connect: TestConnect;
-  let database: pg.Client;
+  let sink: PushSink;
+  let stack: Stack;
+  let ann: Person;
+  let room: number;
+  let screen: Watcher;
 
   before(async () => {
     const { dsn, drop } = await createPostgresDatabase();
-    const { hostname, port, username, pathname } = new URL(dsn);
-    database = new pg.Client({ connectionString: dsn });
-    await database.connect();
-    await database.query(
-      'CREATE TABLE chat_cdc (id bigserial PRIMARY KEY, method text NOT NULL, payload json NOT NULL, partition bigint NOT NULL)',
-    );
-    closers.push(async () => {
-      await database.query(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'grandchat_cdc' AND NOT active",
-      );
-      await database.end();
-      await drop();
-    });
+    closers.push(() => dropWithSlot(dsn, drop));
+    sink = await startPushSink();
+    closers.push(() => sink.close());
     kafka = await startKafka();
     closers.push(() => kafka.drop());
+    const { hostname, port, username, pathname } = new URL(dsn);
     connect = await startConnect(kafka.broker, {
       DATABASE_HOST: hostname,
       DATABASE_PORT: port,
@@ -50,19 +50,34 @@ suite('the registration of Debezium’s connector', { skip: missing('postgresql'
       DATABASE_NAME: pathname.slice(1),
     });
     closers.push(() => connect.drop());
+    const { consumers } = JSON.parse(readFileSync(CARILLON_FILE, 'utf8')) as { consumers: object[] };
+    stack = await startStack({
+      dsn,
+      env: {
+        GRANDCHAT_BROADCAST_MODE: 'cdc',
+        CARILLON_CONSUMERS: JSON.stringify(consumers).replace('kafka:9092', kafka.broker),
+        CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: sink.origin,
+      },
+    });
+    closers.push(() => stack.close());
+    ann = await Person.signUp(stack.origin, 'ann');
+    const bob = await Person.signUp(stack.origin, 'bob');
+    room = await ann.createRoom('Through Kafka');
+    await bob.join(room);
+    await bob.post('/api/device/register/', {
+      device: { provider: 'webpush', platform: 'web', token: sink.subscription('bob') },
+    });
+    screen = await Watcher.open(bob, room);
+    closers.push(() => screen.close());
   });
   after(async () => {
     for (const closer of closers.reverse()) await closer();
   });
 
-  const write = (n: number) =>
-    database.query("INSERT INTO chat_cdc (method, payload, partition) VALUES ('publish', $1, 3)", [
-      JSON.stringify({ channel: 'personal:1', data: { n } }),
-    ]);
   const connectors = async () => (await (await fetch(`${connect.url}/connectors`)).json()) as string[];
 
   test('can be repeated, changes nothing then, and shows no password', async () => {
-    await write(1);
+    await ann.write(room, 'before there is a connector');
     assert.deepEqual(await register(connect.url, FILE), {
       code: 0,
       words: `connector ${NAME}: made, and running`,
@@ -76,33 +91,17 @@ suite('the registration of Debezium’s connector', { skip: missing('postgresql'
     assert.doesNotMatch(config, /of no use here/);
   });
 
-  test('brings each row of chat_cdc as one record with its key, method and payload, those from before it, too', async () => {
-    const consumer = new Consumer({
-      clientId: 'test',
-      groupId: 'test',
-      bootstrapBrokers: [kafka.broker],
-      deserializers: stringDeserializers,
-    });
-    try {
-      await write(2);
-      const stream = await consumer.consume({ topics: ['postgres.public.chat_cdc'], mode: 'earliest' });
-      const records: { key: string; value: string }[] = [];
-      await new Promise<void>((resolve, reject) => {
-        stream.on('error', reject);
-        stream.on('data', (record) => {
-          if (records.push(record) === 2) resolve();
-        });
-      });
-      await stream.close();
-      records.forEach(({ key, value }, index) => {
-        assert.deepEqual(JSON.parse(key), { partition: 3 });
-        const { method, payload } = JSON.parse(value) as { method: string; payload: string };
-        assert.equal(method, 'publish');
-        assert.deepEqual(JSON.parse(payload), { channel: 'personal:1', data: { n: index + 1 } });
-      });
-    } finally {
-      await consumer.close(true);
-    }
+  test('brings every event of GrandChat’s over Kafka to a WebSocket and a device, once and in order, those from before it, too', async () => {
+    await ann.write(room, 'with the connector');
+    const arrived = () =>
+      screen.events.flatMap((event) => (event.type === 'message_added' ? [event.body.content] : []));
+    await screen.until(() => arrived().length >= 2);
+    assert.deepEqual(arrived(), ['before there is a connector', 'with the connector']);
+    while (sink.pushes.length < 2) await sink.next();
+    assert.deepEqual(sink.pushes.map(({ payload }) => payload.notification.data.text).sort(), [
+      'before there is a connector',
+      'with the connector',
+    ]);
   });
 
   test('is undone under the same name, and that can be repeated, too', async () => {
@@ -143,4 +142,20 @@ async function register(url: string, ...args: string[]): Promise<{ code: number;
     });
   const [code] = await once(child, 'close');
   return { code, words: words.trim() };
+}
+
+/** A database with a slot on it cannot be dropped. */
+async function dropWithSlot(dsn: string, drop: () => Promise<void>): Promise<void> {
+  const database = new pg.Client({ connectionString: dsn });
+  await database.connect();
+  try {
+    // The server notices a moment later that a reader is gone.
+    const free = 'FROM pg_replication_slots WHERE slot_name = $1';
+    while ((await database.query(`SELECT 1 ${free} AND active`, [SLOT])).rows.length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    await database.query(`SELECT pg_drop_replication_slot(slot_name) ${free}`, [SLOT]);
+  } finally {
+    await database.end();
+  }
+  await drop();
 }

@@ -101,12 +101,13 @@ suite('compose.yaml', { skip: missing('docker-compose') }, () => {
     for (const service of ['carillon', 'worker']) {
       const env = environmentOf(service, text);
       assert.ok(Object.keys(env).length > 5, service);
-      const { config, warnings } = await loadConfig({
-        file: join(ROOT, 'apps/grandchat/carillon.json'),
-        env,
-      });
-      assert.deepEqual(warnings, []);
-      assert.equal(config.engine.type, 'redis');
+      for (const file of globSync(['apps/grandchat/carillon*.json', 'deploy/carillon*.json'], {
+        cwd: ROOT,
+      })) {
+        const { config, warnings } = await loadConfig({ file: join(ROOT, file), env });
+        assert.deepEqual(warnings, [], file);
+        assert.equal(config.engine.type, 'redis');
+      }
     }
   });
 
@@ -117,6 +118,13 @@ suite('compose.yaml', { skip: missing('docker-compose') }, () => {
     const names = Object.keys(environmentOf('grandchat', plain().text));
     assert.ok(names.length > 5);
     for (const name of names) assert.match(sources, new RegExp(`\\b${name}\\b`), name);
+  });
+
+  test('has the configuration for Kafka that GrandChat has, but for the address', () => {
+    const [grandchat, deploy] = ['apps/grandchat', 'deploy'].map((path) =>
+      readFileSync(join(ROOT, path, 'carillon-kafka.json'), 'utf8'),
+    );
+    assert.equal(deploy, grandchat?.replace('localhost:9092', 'kafka:9092'));
   });
 
   test('mounts files that are there', () => {
