@@ -451,9 +451,9 @@ suite('big rooms in mode cdc', { skip: withoutPostgres }, () => {
   });
 });
 
-eachDatabase('a big room before people', (open) => {
+suite('a big room before people', { skip: withoutPostgres }, () => {
   test('writers and readers of one hear of everything in order', async () => {
-    const database = await open();
+    const database = await postgresDatabase();
     const bench = await startBench(database.db, {}, { broadcast: { partitions: 4, bigRoomPartitions: 4 } });
     try {
       const [ann, bob] = [await bench.person('ann'), await bench.person('bob')];

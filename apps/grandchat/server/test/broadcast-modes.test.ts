@@ -238,8 +238,8 @@ export async function fill({ db }: TestDatabase, roomId: number, count: number):
     UPDATE chat_room SET member_count = member_count + ${count} WHERE id = ${roomId};`);
 }
 
-test('in mode api, what is under way when GrandChat stops is sent', async () => {
-  const database = await memoryDatabase();
+test('in mode api, what is under way when GrandChat stops is sent', { skip: withoutPostgres }, async () => {
+  const database = await postgresDatabase();
   const scene = await ModeBench.open(database, 'api');
   const { carillon, grandchat } = scene.bench;
   try {
@@ -343,9 +343,9 @@ suite('modes cdc and api_cdc', { skip: withoutPostgres }, () => {
   });
 });
 
-eachDatabase('B7: the rows of chat_cdc', (open) => {
+suite('B7: the rows of chat_cdc', { skip: withoutPostgres }, () => {
   test('go when they are older than the retention, in small steps, and younger ones stay', async () => {
-    const database = await open();
+    const database = await postgresDatabase();
     const { db } = database;
     const scene = await startBench(db, {}, { broadcast: { mode: 'outbox' } });
     const add = (count: number, age: string) =>
@@ -448,8 +448,10 @@ suite('another server for real time', () => {
       );
   });
 
-  test('gets the events and the WebSockets, and Carillon the calls and commands about notifications', async () => {
-    const database = await memoryDatabase();
+  test('gets the events and the WebSockets, and Carillon the calls and commands about notifications', {
+    skip: withoutPostgres,
+  }, async () => {
+    const database = await postgresDatabase();
     const realtime = new CarillonRecorder();
     const url = await realtime.start();
     const bench = await startBench(

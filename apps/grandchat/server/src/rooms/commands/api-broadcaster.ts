@@ -5,11 +5,17 @@ import { type CarillonClient, CarillonError, CarillonUnavailableError } from '..
 import type { Broadcaster, RoomEvent } from './room-events.ts';
 import { RoomQueues } from './room-queues.ts';
 
+interface Waiting {
+  readonly event: RoomEvent;
+  /** By `performance.now()`. */
+  readonly retryUntil: number;
+}
+
 export interface ApiBroadcasterOptions {
   readonly db: Database;
   /** Of the server that has the real-time connections. */
   readonly server: CarillonClient;
-  /** How often one request is tried. */
+  /** How often one request is tried at most. */
   readonly attempts: number;
   /** What becomes of an event that could not be sent, for the log. */
   readonly otherwise: string;
@@ -21,6 +27,8 @@ const PAGE = 10_000;
 const TIMEOUT_MS = 5_000;
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 2_000;
+/** From its commit on; far less than a server remembers keys (300 s). */
+const RETRY_MS = 60_000;
 const CLOSE_MS = 5_000;
 /** Events for single users that are sent side by side. */
 const SIDE_BY_SIDE = 32;
@@ -32,9 +40,9 @@ const QUEUES = { maxPerRoom: 1_000, max: 10_000, concurrency: 8 };
  * An event *waits* in its room's queue, *is sent* page by page of the room's members, and is *done*. A request that fails in
  * a way that may pass (no connection, no answer in time, status 5xx or 429, error 100 for the whole or for a channel) is
  * tried again after a growing pause, with the same idempotency key, so that channels that had it already have it once; the
- * room's later events wait meanwhile, other rooms' do not. After some attempts, at any other error, when its queue is full and
- * when this process ends, the event is lost: that is the bargain of this mode. All attempts together take less time than a
- * server remembers keys (300 s).
+ * room's later events wait meanwhile, other rooms' do not. A minute after its commit, after the last attempt that it may have, at
+ * any other error, when its queue is full and when this process ends, the event is lost: that is the bargain of this mode.
+ * What has waited for longer than a minute has one attempt, so that a room is not behind for longer than an outage lasts.
  *
  * Members are read when an event is sent, so who has left since does not hear of what was said before, and who has come
  * may: pages know what they have.
@@ -42,7 +50,7 @@ const QUEUES = { maxPerRoom: 1_000, max: 10_000, concurrency: 8 };
 export class ApiBroadcaster implements Broadcaster {
   readonly #options: ApiBroadcasterOptions;
   readonly #abort = new AbortController();
-  readonly #queues: RoomQueues<RoomEvent>;
+  readonly #queues: RoomQueues<Waiting>;
   #dropped = 0;
 
   constructor(options: ApiBroadcasterOptions) {
@@ -58,8 +66,9 @@ export class ApiBroadcaster implements Broadcaster {
   async write(): Promise<void> {}
 
   send(event: RoomEvent): void {
-    const isTaken = !this.#abort.signal.aborted && this.#queues.add(event.roomId, event);
-    if (!isTaken) this.#drop(event, 'too many events wait');
+    const waiting = { event, retryUntil: performance.now() + RETRY_MS };
+    if (this.#abort.signal.aborted) this.#drop(event, 'GrandChat stops');
+    else if (!this.#queues.add(event.roomId, waiting)) this.#drop(event, 'too many events wait');
   }
 
   async close(): Promise<void> {
@@ -70,22 +79,22 @@ export class ApiBroadcaster implements Broadcaster {
   }
 
   /** The first event; or, of those for single users, as many as stand at the head: their order does not matter. */
-  async #sendFirst(events: readonly RoomEvent[]): Promise<number> {
-    const next = events.slice(0, SIDE_BY_SIDE).findIndex(({ toMembers }) => toMembers);
+  async #sendFirst(events: readonly Waiting[]): Promise<number> {
+    const next = events.slice(0, SIDE_BY_SIDE).findIndex(({ event }) => event.toMembers);
     const count = next === 0 ? 1 : next > 0 ? next : Math.min(events.length, SIDE_BY_SIDE);
     const first = events.slice(0, count);
-    await Promise.all(first.map((event) => this.#sendWhole(event)));
+    await Promise.all(first.map((waiting) => this.#sendWhole(waiting)));
     return count;
   }
 
-  async #sendWhole(event: RoomEvent): Promise<void> {
+  async #sendWhole({ event, retryUntil }: Waiting): Promise<void> {
     const { type, body, idempotencyKey } = event;
     const rest = `],"data":${JSON.stringify({ type, body })},"idempotency_key":${JSON.stringify(idempotencyKey)}}`;
     try {
       for (let after = 0; ; ) {
         this.#abort.signal.throwIfAborted();
         const page = await this.#page(event, after);
-        if (page.count > 0) await this.#broadcast(`{"channels":[${page.channels}${rest}`, event);
+        if (page.count > 0) await this.#broadcast(`{"channels":[${page.channels}${rest}`, event, retryUntil);
         if (page.count < PAGE) return;
         after = page.last;
       }
@@ -112,7 +121,7 @@ export class ApiBroadcaster implements Broadcaster {
     return page as { channels: string; count: number; last: number };
   }
 
-  async #broadcast(request: string, event: RoomEvent): Promise<void> {
+  async #broadcast(request: string, event: RoomEvent, retryUntil: number): Promise<void> {
     const { server, attempts, logger } = this.#options;
     const { signal } = this.#abort;
     for (let attempt = 1; ; attempt++) {
@@ -120,7 +129,8 @@ export class ApiBroadcaster implements Broadcaster {
         const answer = await server.callText('broadcast', request, { timeoutMs: TIMEOUT_MS, signal });
         return this.#checkChannels(answer, event);
       } catch (error) {
-        if (attempt === attempts || signal.aborted || !mayPass(error)) throw error;
+        const isLast = attempt === attempts || performance.now() > retryUntil;
+        if (isLast || signal.aborted || !mayPass(error)) throw error;
         const pause =
           Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1)) * (0.75 + Math.random() / 2);
         logger.warn(

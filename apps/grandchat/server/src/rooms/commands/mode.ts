@@ -31,7 +31,8 @@ export const DEFAULT_BIG_ROOM_PARTITIONS = 4;
 /** A connector that is away for so long has lost its place anyway. */
 const MIN_CDC_RETENTION_MS = 60_000;
 
-const API_ATTEMPTS = 6;
+/** As many as a minute has room for. */
+const API_ATTEMPTS = 100;
 /** What the API does not bring, the other way does. */
 const API_CDC_ATTEMPTS = 2;
 
