@@ -1,4 +1,4 @@
-import type { RedisLink, Reply } from '../../storage/redis/link.ts';
+import type { RedisLink } from '../../storage/redis/link.ts';
 import {
   type Broker,
   type BrokerListener,
@@ -24,8 +24,9 @@ import { Feed } from './feed.ts';
 import { STREAM_SCRIPTS } from './scripts.ts';
 import { Shards } from './shards.ts';
 
-/** Channels of a broadcast that are under way at once. */
-const WINDOW = 512;
+/** Channels of a broadcast in one script: others wait meanwhile, about a millisecond. */
+const BATCH = 64;
+const BATCHES_UNDER_WAY = 8;
 
 /** One Redis: a connection for commands, another that listens. */
 export interface BrokerShard {
@@ -33,6 +34,13 @@ export interface BrokerShard {
   readonly name: string;
   readonly commands: RedisLink;
   readonly subscriptions: RedisLink;
+}
+
+interface Batch {
+  readonly commands: RedisLink;
+  readonly names: string[];
+  /** Where the names stand in the list. */
+  readonly places: number[];
 }
 
 interface OpenShard {
@@ -80,8 +88,14 @@ export class RedisBroker implements Broker {
     this.#shards.of(channel).feed.unsubscribe(this.#pubSubName(channel));
   }
 
-  publish(channel: string, message: Message, options: PublishOptions): Promise<StreamPosition | undefined> {
-    return this.#publish(channel, writePublication(message), options);
+  async publish(
+    channel: string,
+    message: Message,
+    options: PublishOptions,
+  ): Promise<StreamPosition | undefined> {
+    const { commands } = this.#shards.of(channel);
+    const [position] = await this.#publish(commands, [channel], writePublication(message), options);
+    return position;
   }
 
   async publishMany(
@@ -91,15 +105,26 @@ export class RedisBroker implements Broker {
     onPublished?: OnPublished,
   ): Promise<void> {
     const body = writePublication(message);
-    for (let start = 0; start < channels.length; start += WINDOW) {
-      const names = channels.slice(start, start + WINDOW);
-      const outcomes = await Promise.allSettled(names.map((name) => this.#publish(name, body, options)));
-      for (const [index, outcome] of outcomes.entries()) {
-        if (onPublished)
-          onPublished(start + index, outcome.status === 'fulfilled' ? outcome.value : outcome.reason);
-        else if (outcome.status === 'rejected') throw outcome.reason;
-      }
+    const underWay = new Set<Promise<void>>();
+    let failure: Error | undefined;
+    for (const { commands, names, places } of this.#batches(channels)) {
+      if (underWay.size >= BATCHES_UNDER_WAY) await Promise.race(underWay);
+      if (failure && !onPublished) break;
+      const batch = this.#publish(commands, names, body, options)
+        .then(
+          (positions) => {
+            for (const [index, place] of places.entries()) onPublished?.(place, positions[index]);
+          },
+          (error: Error) => {
+            failure = error;
+            for (const place of places) onPublished?.(place, error);
+          },
+        )
+        .finally(() => underWay.delete(batch));
+      underWay.add(batch);
     }
+    await Promise.all(underWay);
+    if (failure && !onPublished) throw failure;
   }
 
   async announce(kind: 'join' | 'leave', channel: string, info: ClientInfo): Promise<void> {
@@ -144,38 +169,59 @@ export class RedisBroker implements Broker {
 
   async close(): Promise<void> {}
 
-  async #publish(
-    channel: string,
-    body: string,
-    options: PublishOptions,
-  ): Promise<StreamPosition | undefined> {
-    const { commands } = this.#shards.of(channel);
-    const { idempotencyKey, history } = options;
-    const result = idempotencyKey && `${this.#key('result', channel)}.${idempotencyKey}`;
-    if (history.size > 0 && history.ttl > 0) {
-      return positionOf(await this.#store(commands, channel, body, result, options));
+  /** Channels in their order, some at a time, each batch on one server. */
+  *#batches(channels: readonly string[]): Generator<Batch> {
+    const open = new Map<RedisLink, Batch>();
+    for (const [place, name] of channels.entries()) {
+      const { commands } = this.#shards.of(name);
+      let batch = open.get(commands);
+      if (!batch) {
+        batch = { commands, names: [], places: [] };
+        open.set(commands, batch);
+      }
+      batch.names.push(name);
+      batch.places.push(place);
+      if (batch.names.length < BATCH) continue;
+      yield batch;
+      open.delete(commands);
     }
-    const message = writeMessage(body);
-    const pubSubName = this.#pubSubName(channel);
-    if (result) {
-      const args = [message, pubSubName, String(IDEMPOTENCY_MS)];
-      return positionOf(await commands.run(STREAM_SCRIPTS.publishOnce, [result], args));
-    }
-    await commands.command(['PUBLISH', pubSubName, message]);
-    return undefined;
+    yield* open.values();
   }
 
-  #store(
+  /** Publishes in channels of one server. @returns their positions, in that order */
+  async #publish(
     commands: RedisLink,
-    channel: string,
+    channels: readonly string[],
     body: string,
-    result: string,
-    { history, version, versionEpoch }: PublishOptions,
-  ): Promise<Reply> {
-    const keys = [this.#key('meta', channel), this.#key('stream', channel)];
-    return commands.run(STREAM_SCRIPTS.publish, result ? [...keys, result] : keys, [
+    options: PublishOptions,
+  ): Promise<(StreamPosition | undefined)[]> {
+    const { idempotencyKey, history } = options;
+    if (history.size > 0 && history.ttl > 0) return this.#store(commands, channels, body, options);
+    const message = writeMessage(body);
+    return Promise.all(
+      channels.map(async (channel) => {
+        const pubSubName = this.#pubSubName(channel);
+        if (idempotencyKey) {
+          const args = [message, pubSubName, String(IDEMPOTENCY_MS)];
+          const keys = [this.#resultKey(channel, idempotencyKey)];
+          const reply = (await commands.run(STREAM_SCRIPTS.publishOnce, keys, args)) as [string, string];
+          return positionOf(...reply);
+        }
+        await commands.command(['PUBLISH', pubSubName, message]);
+        return undefined;
+      }),
+    );
+  }
+
+  async #store(
+    commands: RedisLink,
+    channels: readonly string[],
+    body: string,
+    { history, version, versionEpoch, idempotencyKey }: PublishOptions,
+  ): Promise<(StreamPosition | undefined)[]> {
+    const keys: string[] = [];
+    const args = [
       body,
-      this.#pubSubName(channel),
       String(history.size),
       String(history.ttl),
       String(history.metaTtl),
@@ -183,7 +229,14 @@ export class RedisBroker implements Broker {
       String(version),
       versionEpoch,
       String(IDEMPOTENCY_MS),
-    ]);
+    ];
+    for (const channel of channels) {
+      keys.push(this.#key('meta', channel), this.#key('stream', channel));
+      if (idempotencyKey) keys.push(this.#resultKey(channel, idempotencyKey));
+      args.push(this.#pubSubName(channel));
+    }
+    const reply = (await commands.run(STREAM_SCRIPTS.publish, keys, args)) as string[];
+    return channels.map((_, index) => positionOf(reply[2 * index] ?? '', reply[2 * index + 1] ?? ''));
   }
 
   #onMessage(text: string, channel: string): void {
@@ -197,13 +250,16 @@ export class RedisBroker implements Broker {
     return `${this.#prefix}.channel.${channel}`;
   }
 
-  #key(kind: 'meta' | 'stream' | 'result', channel: string): string {
+  #key(kind: 'meta' | 'stream', channel: string): string {
     return `${this.#prefix}.${kind}.{${channel}}`;
+  }
+
+  #resultKey(channel: string, idempotencyKey: string): string {
+    return `${this.#prefix}.result.{${channel}}.${idempotencyKey}`;
   }
 }
 
-/** Of a repeat of what had no history it is empty. */
-function positionOf(reply: Reply): StreamPosition | undefined {
-  const [offset, epoch] = reply as [string, string];
+/** Of a repeat of what had no history the epoch is empty. */
+function positionOf(offset: string, epoch: string): StreamPosition | undefined {
   return epoch === '' ? undefined : { offset: Number(offset), epoch };
 }

@@ -12,18 +12,16 @@
 import { script } from '../../storage/redis/script.ts';
 
 const STREAM = `
-local meta, stream = KEYS[1], KEYS[2]
-local function open(epoch, ttl)
-  local known = redis.call('HGET', meta, 'epoch')
-  if not known then
+local function open(meta, stream, epoch, ttl)
+  local known = redis.call('HMGET', meta, 'epoch', 'top', 'version', 'version_epoch')
+  if not known[1] then
     redis.call('DEL', stream)
     redis.call('HSET', meta, 'epoch', epoch, 'top', '0')
-    known = epoch
+    known = {epoch, '0'}
   end
   redis.call('PEXPIRE', meta, ttl)
   return known
 end
-local function top() return redis.call('HGET', meta, 'top') end
 `;
 
 const PRESENCE = `
@@ -43,36 +41,43 @@ end
 
 export const STREAM_SCRIPTS = {
   /**
-   * meta, stream, and the result's key when there is an idempotency key;
-   * publication, PUB/SUB channel, size, ttl, meta ttl, epoch of a new stream, version, version epoch, idempotency ttl → offset, epoch
+   * One message in many channels. Of each: meta, stream, and the result's key when there is an idempotency key;
+   * publication, size, ttl, meta ttl, epoch of new streams, version, version epoch, idempotency ttl, PUB/SUB channels →
+   * offset and epoch of each
    */
   publish: script(`${STREAM}
-local publication, channel, size, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local version, version_epoch = tonumber(ARGV[7]), ARGV[8]
-local result = KEYS[3]
-if result then
-  local earlier = redis.call('HMGET', result, 'offset', 'epoch')
-  if earlier[1] then return earlier end
+local publication, size, ttl, meta_ttl, new_epoch = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local version, version_epoch, result_ttl = tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local function publish(meta, stream, result, channel)
+  if result then
+    local earlier = redis.call('HMGET', result, 'offset', 'epoch')
+    if earlier[1] then return earlier[1], earlier[2] end
+  end
+  local known = open(meta, stream, new_epoch, meta_ttl)
+  local epoch, offset, stored = known[1], known[2], known[3]
+  local outdated = version > 0 and stored and version <= tonumber(stored)
+    and (version_epoch == '' or version_epoch == known[4])
+  if not outdated then
+    offset = string.format('%.0f', redis.call('HINCRBY', meta, 'top', 1))
+    if version > 0 then redis.call('HSET', meta, 'version', ARGV[6], 'version_epoch', version_epoch)
+    elseif stored then redis.call('HDEL', meta, 'version', 'version_epoch') end
+    redis.call('XADD', stream, 'MAXLEN', size, offset .. '-0', 'p', publication)
+  end
+  redis.call('PEXPIRE', stream, ttl)
+  if result then
+    redis.call('HSET', result, 'offset', offset, 'epoch', epoch)
+    redis.call('PEXPIRE', result, result_ttl)
+  end
+  if not outdated then redis.call('PUBLISH', channel, 'p' .. offset .. ':' .. epoch .. ':' .. publication) end
+  return offset, epoch
 end
-local epoch = open(ARGV[6], ARGV[5])
-local stored = version > 0 and redis.call('HMGET', meta, 'version', 'version_epoch')
-local outdated = stored and stored[1] and version <= tonumber(stored[1])
-  and (version_epoch == '' or version_epoch == stored[2])
-local offset
-if outdated then offset = top()
-else
-  offset = string.format('%.0f', redis.call('HINCRBY', meta, 'top', 1))
-  if version > 0 then redis.call('HSET', meta, 'version', ARGV[7], 'version_epoch', version_epoch)
-  else redis.call('HDEL', meta, 'version', 'version_epoch') end
-  redis.call('XADD', stream, 'MAXLEN', size, offset .. '-0', 'p', publication)
+local positions = {}
+local keys = #KEYS / (#ARGV - 8)
+for n = 1, #ARGV - 8 do
+  local first = (n - 1) * keys + 1
+  positions[2 * n - 1], positions[2 * n] = publish(KEYS[first], KEYS[first + 1], keys == 3 and KEYS[first + 2], ARGV[n + 8])
 end
-redis.call('PEXPIRE', stream, ttl)
-if result then
-  redis.call('HSET', result, 'offset', offset, 'epoch', epoch)
-  redis.call('PEXPIRE', result, ARGV[9])
-end
-if not outdated then redis.call('PUBLISH', channel, 'p' .. offset .. ':' .. epoch .. ':' .. publication) end
-return {offset, epoch}`),
+return positions`),
 
   /** the result's key; message, PUB/SUB channel, idempotency ttl → offset, epoch as above; 0 and empty without history */
   publishOnce: script(`
@@ -88,14 +93,16 @@ return {'0', ''}`),
    * epoch, top, and unless `since` has another epoch a list of entries
    */
   history: script(`${STREAM}
-local epoch = open(ARGV[2], ARGV[1])
+local stream = KEYS[2]
+local known = open(KEYS[1], stream, ARGV[2], ARGV[1])
+local epoch, top = known[1], known[2]
 local since, limit, reverse = ARGV[3], tonumber(ARGV[5]), ARGV[6] == '1'
-if since ~= '' and ARGV[4] ~= '' and ARGV[4] ~= epoch then return {epoch, top()} end
-if limit == 0 or (reverse and since == '0') then return {epoch, top(), {}} end
+if since ~= '' and ARGV[4] ~= '' and ARGV[4] ~= epoch then return {epoch, top} end
+if limit == 0 or (reverse and since == '0') then return {epoch, top, {}} end
 local from = since == '' and (reverse and '+' or '-') or '(' .. since .. '-0'
 local read = {reverse and 'XREVRANGE' or 'XRANGE', stream, from, reverse and '-' or '+'}
 if limit > 0 then read[5] = 'COUNT' read[6] = limit end
-return {epoch, top(), redis.call(unpack(read))}`),
+return {epoch, top, redis.call(unpack(read))}`),
 } as const;
 
 export const PRESENCE_SCRIPTS = {
