@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, suite, test } from 'node:test';
+import { resolveConfig } from 'carillon';
 import { Centrifuge } from 'centrifuge';
 import { SignJWT } from 'jose';
 import pg from 'pg';
-import { type BothServers, startBoth } from './support/both-servers.ts';
+import { CENTRIFUGO_PATH } from '../scripts/setup/centrifugo.ts';
+import { type BothServers, startBoth, tutorialConfiguration } from './support/both-servers.ts';
 import { withoutCentrifugo } from './support/centrifugo.ts';
 import { type Call, PARITY_CALLS, PARITY_DIFFERENCES, PARITY_NAMESPACES } from './support/parity-calls.ts';
 import { missing } from './support/requires.ts';
@@ -19,6 +22,25 @@ suite('Carillon in the place of Centrifugo, by the tutorial’s own configuratio
     both = await startBoth(PARITY_NAMESPACES);
   });
   after(() => both?.close());
+
+  test('reads the whole of that file, Kafka included, and names what it leaves to Centrifugo', () => {
+    const { config, warnings } = resolveConfig(tutorialConfiguration(both.dsn, { kafka: 'kafka:9092' }));
+    assert.deepEqual(
+      config.consumers.map(({ name, type, enabled }) => [name, type, enabled]),
+      [
+        ['postgresql', 'postgresql', true],
+        ['kafka', 'kafka', true],
+      ],
+    );
+    for (const warning of warnings) assert.match(warning, /is known to Centrifugo, but not supported here/);
+  });
+
+  test('reads the configuration with every option that Centrifugo writes, and knows each of them', () => {
+    const text = execFileSync(CENTRIFUGO_PATH, ['defaultconfig', '--dry-run'], { encoding: 'utf8' });
+    const { config, warnings } = resolveConfig(JSON.parse(text));
+    for (const warning of warnings) assert.match(warning, /is known to Centrifugo, but not supported here/);
+    assert.deepEqual(config.client.allowed_origins, []);
+  });
 
   test('gives the same answers to the same calls, in both error modes, but for what is listed', async () => {
     const differing: object[] = [];

@@ -28,15 +28,14 @@ export interface TutorialOptions {
   readonly origin?: string;
   /** Of the outbox. */
   readonly partitions?: number;
+  /** `host:port` of Kafka; without it there is no consumer of it. */
+  readonly kafka?: string;
 }
 
-/**
- * The tutorial's configuration file, to the letter but for the hosts, and without its Kafka, which no outbox needs. Keys of
- * parts that are switched off stay: both servers must put up with them.
- */
+/** The tutorial's configuration file, to the letter but for the hosts. Keys of parts that are switched off stay. */
 export function tutorialConfiguration(
   dsn: string,
-  { namespaces = [], origin = 'http://localhost:9000', partitions = 1 }: TutorialOptions = {},
+  { namespaces = [], origin = 'http://localhost:9000', partitions = 1, kafka }: TutorialOptions = {},
 ): object {
   return {
     admin: { enabled: true, password: 'password', secret: 'secret' },
@@ -66,6 +65,20 @@ export function tutorialConfiguration(
         },
         enabled: true,
       },
+      ...(kafka
+        ? [
+            {
+              name: 'kafka',
+              type: 'kafka',
+              kafka: {
+                brokers: [kafka],
+                topics: ['postgres.public.chat_cdc'],
+                consumer_group: 'centrifugo',
+              },
+              enabled: true,
+            },
+          ]
+        : []),
     ],
     database: { enabled: false, postgresql: { dsn } },
     push_notifications: {

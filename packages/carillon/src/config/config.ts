@@ -390,7 +390,7 @@ export interface Config {
     key: string;
     insecure: boolean;
     error_mode: '' | 'transport';
-    /** Bytes. */
+    /** Bytes; 0 for 4 MiB. */
     max_receive_message_size: number;
     /** Each as `readPem` takes it. With `client_ca_pem` clients must show a certificate of that authority. */
     tls: { enabled: boolean; cert_pem: string; key_pem: string; client_ca_pem: string };

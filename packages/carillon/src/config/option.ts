@@ -173,6 +173,8 @@ function sectionOf<T extends object>(known: Record<string, Option<unknown>>, fal
       for (const [key, item] of Object.entries(value)) {
         const itemPath = path ? `${path}.${key}` : key;
         const option = known[key];
+        // As in Go's decoder: as if the key were absent.
+        if (option && item === null) continue;
         if (option) result[key] = option.read(item, itemPath, findings);
         else findings.warnings.push(unknownKey(itemPath, key, Object.keys(known)));
       }
@@ -236,7 +238,7 @@ function parseJson(raw: string): unknown {
 
 /** Keys of Centrifugo's that mean something there but nothing here yet, by the last part of their path. */
 const CENTRIFUGO_KEYS = new Set(
-  `admin reflection uni_grpc
+  `admin reflection uni_grpc instrument_http_handlers channel_namespace_resolution
    webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file redis nats
    cluster_address sentinel_address sentinel_user sentinel_password sentinel_master_name sentinel_client_name sentinel_tls
    client_name force_resp2 history_use_lists presence_hash_field_ttl presence_user_mapping
@@ -245,7 +247,14 @@ const CENTRIFUGO_KEYS = new Set(
    subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscribe_stream subscription_type grpc_metadata grpc external internal_port internal_address
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
    nats_jetstream redis_stream
-   google_pub_sub aws_sqs azure_service_bus recover_since_enabled`.split(/\s+/),
+   google_pub_sub aws_sqs azure_service_bus recover_since_enabled
+   internal_tls h2c_external file replica_client postgres map_broker controller shared_poll client_ca_pem
+   channel_position_max_time_lag user_id_http_header map_publish map_remove shared_poll_refresh
+   map_clients_presence_channel_prefix map_users_presence_channel_prefix subscribe_stream_proxy_bidirectional
+   map private_prefix namespace_boundary user_boundary user_separator server_ca_pem insecure_skip_verify
+   server_name compression_min_size compression_level decompressed_message_size_limit
+   connect_code_to_http_response disable_closing_handshake recovered_publications_histogram native_histograms
+   init enable_unreleased_features`.split(/\s+/),
 );
 
 function unknownKey(path: string, key: string, known: readonly string[]): string {

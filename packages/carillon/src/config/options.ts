@@ -312,7 +312,7 @@ export const CONFIG: Option<Config> = section<Config>({
     key: text(),
     insecure: flag(),
     error_mode: choice('', ['', 'transport']),
-    max_receive_message_size: integer(4_194_304, 1024),
+    max_receive_message_size: integer(0),
     tls: section({
       enabled: flag(),
       cert_pem: text('', PEM),

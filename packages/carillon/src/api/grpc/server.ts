@@ -18,6 +18,8 @@ import { MessageType, toRequest } from './messages.ts';
 import { apiMessages, METHOD_NUMBERS, rpcName, SERVICE } from './schema.ts';
 import { statusDetails } from './status-details.ts';
 
+/** Bytes: gRPC's own. */
+const DEFAULT_MESSAGE_SIZE = 4_194_304;
 const MAX_CONCURRENT_STREAMS = 1_000;
 
 /** Error codes of the API → statuses of gRPC, in the mode that uses them (server-api, section 3). */
@@ -47,7 +49,7 @@ export interface GrpcApi {
 export async function startGrpcApi(options: GrpcApiOptions): Promise<GrpcApi> {
   const { grpc_api: api, shutdown } = options.config;
   const server = new Server({
-    'grpc.max_receive_message_length': api.max_receive_message_size,
+    'grpc.max_receive_message_length': api.max_receive_message_size || DEFAULT_MESSAGE_SIZE,
     'grpc.max_concurrent_streams': MAX_CONCURRENT_STREAMS,
   });
   const { definition, handlers } = createService(options);
