@@ -5,6 +5,7 @@ import { providersSuite } from './suites/providers.ts';
 import { pushSuite } from './suites/push.ts';
 import { realtimeSuite } from './suites/realtime.ts';
 import { registrySuite } from './suites/registry.ts';
+import { roomsSuite } from './suites/rooms.ts';
 import { webPushSuite } from './suites/webpush.ts';
 import { type Arguments, readArguments, UsageError, usage } from './support/args.ts';
 import { exitOnSignals } from './support/at-exit.ts';
@@ -12,7 +13,15 @@ import { machine, machineWords } from './support/machine.ts';
 import { createProgress } from './support/progress.ts';
 import { table } from './support/table.ts';
 
-const SUITES = [pushSuite, providersSuite, registrySuite, webPushSuite, latencySuite, realtimeSuite];
+const SUITES = [
+  pushSuite,
+  providersSuite,
+  registrySuite,
+  webPushSuite,
+  latencySuite,
+  roomsSuite,
+  realtimeSuite,
+];
 
 exitOnSignals();
 process.exitCode = await main(process.argv.slice(2));
@@ -39,7 +48,7 @@ async function run({ suite, quick, json, flags }: Arguments): Promise<number> {
   console.log(`\n${suite.name}: ${suite.description}`);
   console.log(machineWords(where));
   for (const condition of conditions) console.log(`· ${condition}`);
-  if (results.length > 0) console.log(`\n${table(results)}`);
+  if (results.length > 0) console.log(`\n${report.table ?? table(results)}`);
   if (notes.length > 0) console.log(`\n${notes.join('\n')}`);
   if (json !== undefined) {
     const content = { suite: suite.name, machine: where, results };

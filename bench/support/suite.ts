@@ -29,6 +29,8 @@ export interface SuiteReport {
   /** What one has to know to read the figures. */
   readonly conditions: readonly string[];
   readonly results: readonly Result[];
+  /** Stands for the usual table of the results. */
+  readonly table?: string;
   /** Ratios and the like, said after the table. */
   readonly notes?: readonly string[];
   /** What went wrong while it was measured: the run fails. */

@@ -17,17 +17,26 @@ export function table(results: readonly Result[]): string {
   const columns = COLUMNS.map(({ head, text }) => [head, ...results.map(text)]).filter((cells) =>
     cells.slice(1).some((cell) => cell !== ''),
   );
-  const widths = columns.map((cells) => Math.max(...cells.map((cell) => cell.length)));
-  const line = (row: number) =>
-    columns
-      .map((cells, column) => {
-        const [cell = '', width = 0] = [cells[row], widths[column]];
-        return column < LEFT ? cell.padEnd(width) : cell.padStart(width);
-      })
+  const [first = []] = columns;
+  return textTable(
+    first.map((_, row) => columns.map((cells) => cells[row] ?? '')),
+    LEFT,
+  );
+}
+
+/** Rows of cells as lines for a terminal, the first one as their heads; all but the first `left` columns stand at the right. */
+export function textTable(rows: readonly (readonly string[])[], left: number): string {
+  const [head = []] = rows;
+  const widths = head.map((_, column) => Math.max(...rows.map((cells) => (cells[column] ?? '').length)));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) =>
+        column < left ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
       .join('  ')
       .trimEnd();
   const rule = widths.map((width) => '─'.repeat(width)).join('  ');
-  return [line(0), rule, ...results.map((_, index) => line(index + 1))].join('\n');
+  return [line(head), rule, ...rows.slice(1).map(line)].join('\n');
 }
 
 function figure(value: number | null, digits: number): string {
