@@ -21,7 +21,6 @@ export interface Sdk {
   prepare(): Promise<readonly string[]>;
 }
 
-const requirements = join(PROGRAMS, 'python/requirements.txt');
 const goFiles = ['main.go', 'go.mod', 'go.sum'].map((file) => join(PROGRAMS, 'go', file));
 
 export const SDKS: readonly Sdk[] = [
@@ -29,10 +28,7 @@ export const SDKS: readonly Sdk[] = [
     name: 'python',
     missing: missing('python'),
     async prepare() {
-      const folder = await keep('python', [requirements], (target) =>
-        run('python3', ['-m', 'pip', 'install', '-q', '--target', target, '-r', requirements]),
-      );
-      return ['env', `PYTHONPATH=${folder}`, 'python3', join(PROGRAMS, 'python/client.py')];
+      return python('python', 'client.py');
     },
   },
   {
@@ -48,6 +44,15 @@ export const SDKS: readonly Sdk[] = [
     },
   },
 ];
+
+/** The command of a Python program in a folder of e2e/sdk/, whose packages are got unless they are there. */
+export async function python(folder: string, program: string): Promise<readonly string[]> {
+  const requirements = join(PROGRAMS, folder, 'requirements.txt');
+  const packages = await keep(folder, [requirements], (target) =>
+    run('python3', ['-m', 'pip', 'install', '-q', '--target', target, '-r', requirements]),
+  );
+  return ['env', `PYTHONPATH=${packages}`, 'python3', join(PROGRAMS, folder, program)];
+}
 
 /** Makes a folder by files that its content follows from, once for each content. */
 async function keep(
