@@ -56,6 +56,11 @@ export class CatchUp {
     this.#next();
   }
 
+  /** Starts on a channel unless it is under way. */
+  check(channel: string): void {
+    if (!this.#running.has(channel)) this.start([channel]);
+  }
+
   /** Takes a publication that must wait for what comes before it. @returns false when it may be delivered at once */
   holds(channel: string, publication: Publication, epoch: string): boolean {
     const running = this.#running.get(channel);

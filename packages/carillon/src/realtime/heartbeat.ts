@@ -89,7 +89,7 @@ export class Heartbeat {
     }
     if (channel.options.presence) presence.add(channel.name, subscription.clientInfo()).catch(() => {});
     if (positioned && isLive && now - confirmedAt > client.channel_position_check_delay)
-      publisher.catchUp(channel.name);
+      publisher.checkPosition(channel.name);
   }
 }
 

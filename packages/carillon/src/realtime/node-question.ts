@@ -1,7 +1,5 @@
 import { UnavailableError } from '../errors.ts';
 
-const ANSWER_MS = 5_000;
-
 /** What is waited for after nodes were asked: an answer of each that is known, and of each further one that got the question. */
 export class Question {
   /** What they gave. @throws UnavailableError when one is silent, Error when one failed */
@@ -17,7 +15,7 @@ export class Question {
   #failure: string | undefined;
 
   /** @param nameOf how an error calls a node */
-  constructor(nodes: Iterable<string>, nameOf: (node: string) => string) {
+  constructor(nodes: Iterable<string>, nameOf: (node: string) => string, answerMs: number) {
     this.#missing = new Set(nodes);
     this.#known = this.#missing.size;
     const { promise, ...end } = Promise.withResolvers<unknown[]>();
@@ -25,9 +23,9 @@ export class Question {
     this.#end = end;
     this.#timer = setTimeout(() => {
       const names = [...this.#missing].map(nameOf).join(', ') || 'unknown';
-      const cause = new Error(`it gave no answer within ${ANSWER_MS} ms`);
+      const cause = new Error(`it gave no answer within ${answerMs} ms`);
       end.reject(new UnavailableError(`node ${names}`, cause));
-    }, ANSWER_MS);
+    }, answerMs);
   }
 
   /** Says how many other nodes got the question. */

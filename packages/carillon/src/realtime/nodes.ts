@@ -6,6 +6,7 @@ import { Question } from './node-question.ts';
 const PING_MS = 3_000;
 /** A node that has been silent for three pings is gone. */
 const GONE_MS = 10_000;
+const ANSWER_MS = 5_000;
 const ACQUAINTANCE_MS = 1_000;
 
 /** Does what all nodes are asked to, and gives back plain JSON. */
@@ -18,6 +19,8 @@ export interface NodesOptions {
   /** Looks at this node now. */
   readonly info: () => NodeInfo;
   readonly tasks: Readonly<Record<string, NodeTask>>;
+  /** How long another node may take for its answer. */
+  readonly answerMs?: number;
 }
 
 type Message =
@@ -120,9 +123,11 @@ export class Nodes {
     put: (message: string, question: Question) => Promise<T>,
   ): Promise<T> {
     const id = randomUUID();
-    const question = new Question(nodes, (node) => this.#others.get(node)?.info.name ?? node);
+    const { uid, answerMs = ANSWER_MS } = this.#options;
+    const nameOf = (node: string) => this.#others.get(node)?.info.name ?? node;
+    const question = new Question(nodes, nameOf, answerMs);
     this.#questions.set(id, question);
-    const message: Message = { kind: 'ask', from: this.#options.uid, id, task, request };
+    const message: Message = { kind: 'ask', from: uid, id, task, request };
     try {
       return await put(JSON.stringify(message), question);
     } finally {

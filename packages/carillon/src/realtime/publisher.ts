@@ -80,6 +80,11 @@ export class Publisher implements BrokerListener {
     this.#catchUp.start([channel]);
   }
 
+  /** The same, for those that look from time to time. */
+  checkPosition(channel: string): void {
+    this.#catchUp.check(channel);
+  }
+
   onPublication(channel: string, publication: Publication, epoch: string): void {
     if (!this.#catchUp.holds(channel, publication, epoch)) this.#deliver(channel, publication, epoch);
   }

@@ -118,8 +118,22 @@ suite('a node that has not heard of publications', { skip: withoutRedis }, () =>
 /** Lets some publications not come. */
 class LossyBroker extends MemoryBroker {
   loses: (offset: number) => boolean = () => false;
+  /** Runs once, between reading a stream and giving back what was read. */
+  meanwhile: (() => Promise<void>) | undefined;
+  listener: BrokerListener | undefined;
+
+  override async history(
+    ...request: Parameters<MemoryBroker['history']>
+  ): ReturnType<MemoryBroker['history']> {
+    const result = await super.history(...request);
+    const { meanwhile } = this;
+    this.meanwhile = undefined;
+    await meanwhile?.();
+    return result;
+  }
 
   override listen(listener: BrokerListener): void {
+    this.listener = listener;
     super.listen({
       onPublication: (channel, publication, epoch) => {
         if (!this.loses(publication.offset)) listener.onPublication(channel, publication, epoch);
@@ -173,6 +187,21 @@ suite('a gap in the offsets', () => {
     for (const n of upTo(3)) await server.publish('news:end', { n });
     await until(() => numbers().length >= 3);
     assert.deepEqual(numbers(), upTo(3));
+    assert.deepEqual(states, []);
+    await close();
+  });
+
+  test('while a subscription starts is filled once it has its reply', async () => {
+    const { broker, server, client, close } = await start();
+    broker.meanwhile = async () => {
+      broker.loses = () => true;
+      await server.publish('news:starting', { n: 1 });
+      broker.loses = () => false;
+      broker.listener?.onInterruption(['news:starting']);
+    };
+    const { numbers, states } = await listen(client, 'news:starting');
+    await until(() => numbers().length === 1);
+    assert.deepEqual(numbers(), [1]);
     assert.deepEqual(states, []);
     await close();
   });

@@ -18,6 +18,7 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
     startServer({
       engine: { type: 'redis', redis: { address: redis.address, io_timeout: '1s' } },
       http_stream: { enabled: true },
+      health: { enabled: true },
       client: {
         token: { hmac_secret_key: SECRET },
         user_connection_limit: 2,
@@ -161,6 +162,23 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
     assert.deepEqual(told, ['disconnected 3503', 'disconnected 4501']);
   });
 
+  test('a node hears of a channel from its first subscriber to its last', async () => {
+    const hearing = async () =>
+      ((await redis.command('PUBSUB', 'NUMSUB', 'carillon.channel.news:heard')) as [string, number])[1];
+    const [one, two, far] = [await connect(a, 'lea'), await connect(a, 'mia'), await connect(b, 'noa')];
+    assert.equal(await hearing(), 0);
+    const first = await listen(one, 'news:heard');
+    await listen(two, 'news:heard');
+    assert.equal(await hearing(), 1);
+    const third = await listen(far, 'news:heard');
+    assert.equal(await hearing(), 2);
+    third.subscription.unsubscribe();
+    await until(async () => (await hearing()) === 1);
+    first.subscription.unsubscribe();
+    two.disconnect();
+    await until(async () => (await hearing()) === 0);
+  });
+
   test('commands of an emulated connection may come to any node', async () => {
     const at = (server: TestServer, path: string) => `http://127.0.0.1:${server.carillon.port}${path}`;
     const client = new Centrifuge(
@@ -244,6 +262,12 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
       assert.equal(status, 503, method);
       assert.equal(JSON.parse(text).error.code, 100, method);
     }
+    const health = async () => {
+      const response = await fetch(`${b.carillon.url}/health`);
+      const { problems } = (await response.json()) as { problems: object };
+      return { status: response.status, problems: Object.keys(problems) };
+    };
+    assert.deepEqual(await health(), { status: 503, problems: ['realtime'] });
     const late = client.newSubscription('news:late', { minResubscribeDelay: 10, maxResubscribeDelay: 50 });
     const refused = new Promise<number>((resolve) => late.once('error', ({ error }) => resolve(error.code)));
     late.subscribe();
@@ -259,5 +283,6 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
       seen.map((_, index) => index + 1),
     );
     assert.equal(client.state, 'connected');
+    await until(async () => (await health()).status === 200);
   });
 });
