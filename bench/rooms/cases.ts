@@ -8,7 +8,7 @@ import { percentile } from '../support/statistics.ts';
 import type { RunningApp, Stage } from './stage.ts';
 import { Crowd, Listener, newContent, say, type Times, untilHandedOver, untilQuiet } from './talk.ts';
 
-const WARM_UP = 5;
+const WARM_UP = 3;
 /** A pause between messages: latency, not throughput. */
 const PAUSE_MS = 50;
 /** Between messages of the small room, from one's arrival to the next. */

@@ -8,7 +8,6 @@ import type { StreamPosition } from '../../realtime/publication.ts';
 import type { PublishRequest } from '../../realtime/publisher.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
 import { defineMethod, type Method } from '../method.ts';
-import { withoutZeros } from './checks.ts';
 import { Any, payloadOf } from './payloads.ts';
 import { Flag, Text, TextMap, Texts, Unsigned } from './push-schemas.ts';
 
@@ -138,6 +137,7 @@ function showOutcome(outcome: Outcome): object {
   return { error: { code, message } };
 }
 
+/** What is stored has an offset above 0: there are no zeros to leave out. */
 function showPosition(position: StreamPosition | undefined): object {
-  return position ? withoutZeros(position) : {};
+  return position ?? {};
 }
