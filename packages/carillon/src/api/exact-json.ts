@@ -25,6 +25,12 @@ export function parseExact(text: string): unknown {
   return settle(JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown), true);
 }
 
+/** The same for a command, whose members are requests. @throws SyntaxError */
+export function parseExactCommand(text: string): unknown {
+  if (!LONG_NUMBER.test(text)) return JSON.parse(text);
+  return settleCommand(JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown));
+}
+
 function keepDigits(_key: string, value: unknown, { source }: { source?: string }): unknown {
   return typeof value === 'number' &&
     source !== undefined &&

@@ -6,6 +6,7 @@ import type { Health } from '../health.ts';
 import type { Logger } from '../logger.ts';
 import { type Dispatcher, RequestTypeError } from './dispatch.ts';
 import { encodeResult, parseExact } from './exact-json.ts';
+import { runLegacy } from './legacy.ts';
 import { errorBody, toApiError } from './replies.ts';
 
 export interface HttpApiOptions {
@@ -42,6 +43,22 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
 
   if (!api.disabled) {
     const authorized = api.insecure ? () => true : keyChecker(api.key);
+    app.all(api.handler_prefix, {
+      onRequest: async (request, reply) => {
+        if (request.method !== 'POST') return reply.code(405).send();
+        if (!authorized(request)) return reply.code(401).send();
+      },
+      handler: async (request, reply) => {
+        try {
+          const body = typeof request.body === 'string' ? request.body : '';
+          const replies = await runLegacy(dispatcher, body, logger);
+          return reply.type('application/json').send(replies);
+        } catch (error) {
+          if (!(error instanceof RequestTypeError)) throw error;
+          return reply.code(400).type('text/plain').send(`Bad Request: ${error.message}`);
+        }
+      },
+    });
     app.all<{ Params: { method: string } }>(`${api.handler_prefix}/:method`, {
       onRequest: async (request, reply) => {
         if (!dispatcher.has(request.params.method)) return reply.callNotFound();

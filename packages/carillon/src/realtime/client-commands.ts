@@ -96,6 +96,7 @@ export class ClientCommands implements CommandHandler {
           conn_info: session.info,
         },
         tags: answer?.tags,
+        delta: answer?.delta,
       },
       answer,
     );

@@ -25,6 +25,8 @@ export interface ConnectorOptions {
   readonly logger: Logger;
   /** This node's uid. */
   readonly node: string;
+  /** Closes a user's other connections, on all nodes. @throws UnavailableError */
+  readonly closeOthers: (user: string, client: string) => Promise<unknown>;
 }
 
 /** Who a connection is, whoever says so. */
@@ -60,8 +62,8 @@ export class Connector {
     if (isPast(expireAt)) throw clientError('expired');
     const earlier = user === '' ? [] : hub.sessionsOf(user);
     const { enabled, single_connection: single } = client.subscribe_to_user_personal_channel;
-    if (enabled && single) for (const other of earlier) other.disconnect(disconnect('connectionLimit'));
-    else if (client.user_connection_limit > 0 && earlier.length >= client.user_connection_limit)
+    const isAlone = enabled && single && user !== '';
+    if (!isAlone && client.user_connection_limit > 0 && earlier.length >= client.user_connection_limit)
       throw disconnect('connectionLimit');
     if (subs.size > client.channel_limit) throw disconnect('channelLimit');
     session.user = user;
@@ -70,6 +72,8 @@ export class Connector {
     session.expireAt = expireAt;
     session.state = 'connected';
     hub.addSession(session);
+    // Of two that connect at once the later closes the earlier, since both are there to be found.
+    if (isAlone) await this.#options.closeOthers(user, session.id);
     const { hasMessagePings, isUnidirectional } = session;
     const results = await subscriber.subscribeServerSide(session, subs, positions);
     return {

@@ -102,6 +102,10 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     version: options.version,
     logger,
     node: node.uid,
+    closeOthers: (user, spared) => {
+      const { code, message: reason } = disconnect('connectionLimit');
+      return nodes.ask('disconnect', { user, whitelist: [spared], code, reason });
+    },
   });
   const handler = new ClientCommands({
     config,

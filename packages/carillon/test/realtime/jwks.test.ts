@@ -9,7 +9,8 @@ import type { TokenOptions } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/load.ts';
 import { Jwks, KeysUnavailableError } from '../../src/realtime/jwks.ts';
 import { TokenVerifier } from '../../src/realtime/tokens.ts';
-import { RawClient, SECRET, silent, startRealtime, token, until } from '../support/realtime.ts';
+import { RawClient, SECRET, silent, startRealtime, token } from '../support/realtime.ts';
+import { until } from '../support/until.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2_048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -190,7 +191,7 @@ test('a client that leaves while its token is looked at leaves nothing behind', 
   stays.send({ id: 1, connect: { token: jwt } });
   for (const response of waiting) sets(() => [jwk(rsa.publicKey, 'r')])(null as never, response);
   assert.ok((await stays.next()).connect);
-  await until(() => server.realtime.stats().clients === 1, 'one client');
+  await until(() => server.realtime.stats().clients === 1);
   stays.socket.close();
   await server.close();
   await endpoint.close();

@@ -14,7 +14,7 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
   let b: TestServer;
   let c: TestServer;
   const clients: Centrifuge[] = [];
-  const start = () =>
+  const start = (more: object = {}) =>
     startServer({
       engine: { type: 'redis', redis: { address: redis.address, io_timeout: '1s' } },
       http_stream: { enabled: true },
@@ -25,6 +25,7 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
         ping_interval: '2s',
         pong_timeout: '1s',
         presence_update_interval: '200ms',
+        ...more,
       },
       channel: {
         namespaces: [
@@ -76,6 +77,17 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
   };
   const call = async (server: TestServer, method: string, request: object) =>
     (await server.call(method, request)) as Answer;
+
+  test('a user with a single connection has it at the newest node', async () => {
+    const own = { subscribe_to_user_personal_channel: { enabled: true, single_connection: true } };
+    const [one, two] = await Promise.all([start(own), start(own)]);
+    const first = await connect(one, 'single');
+    const ended = new Promise<number>((resolve) => first.on('disconnected', ({ code }) => resolve(code)));
+    const second = await connect(two, 'single');
+    assert.equal(await ended, 3504);
+    assert.equal(second.state, 'connected');
+    for (const server of [one, two]) await server.close();
+  });
 
   test('what is published at one node comes to the clients of all, single and in a broadcast', async () => {
     const [onA, onB, onC] = [await connect(a, 'ann'), await connect(b, 'bob'), await connect(c, 'cem')];

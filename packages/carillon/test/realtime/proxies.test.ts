@@ -5,7 +5,8 @@ import { resolveConfig } from '../../src/config/load.ts';
 import { RawJson } from '../../src/realtime/payload.ts';
 import { Endpoint } from '../../src/realtime/proxies/endpoint.ts';
 import { Application, type Responder } from '../support/application.ts';
-import { RawClient, type RealtimeServer, silent, startRealtime, token, until } from '../support/realtime.ts';
+import { RawClient, type RealtimeServer, silent, startRealtime, token } from '../support/realtime.ts';
+import { until } from '../support/until.ts';
 
 const now = () => Math.floor(Date.now() / 1000);
 const INTERNAL = { code: 100, message: 'internal server error', temporary: true };
@@ -313,9 +314,9 @@ suite('proxies', () => {
     const client = await connected();
     const { subscribe } = await answerTo(client, { subscribe: { channel: 'renew:a' } });
     assert.equal((subscribe as { expires?: boolean }).expires, undefined, 'the client has nothing to do');
-    await until(() => application.questions.some(({ path }) => path === '/sub_refresh'), 'a question');
+    await until(() => application.questions.some(({ path }) => path === '/sub_refresh'));
     const subscription = () => [...(server.realtime.hub.subscribers('renew:a') ?? [])][0];
-    await until(() => (subscription()?.expireAt ?? 0) > now() + 900, 'a later end');
+    await until(() => (subscription()?.expireAt ?? 0) > now() + 900);
     application.answer('/sub_refresh', { result: { expired: true } });
     const live = subscription() ?? assert.fail();
     live.expireAt = now() - 1;
@@ -373,7 +374,7 @@ test('a connection whose time is over lives on, or ends, as the application says
   assert.equal(connect.expires, undefined, 'the client has nothing to do');
   const [session] = [...server.realtime.hub.sessions()];
   assert.ok(session);
-  await until(() => session.expireAt > now() + 900, 'a later end');
+  await until(() => session.expireAt > now() + 900);
   const { client: id, ...body } = application.questions[0]?.body ?? assert.fail();
   assert.deepEqual(
     [id, body],
@@ -382,7 +383,7 @@ test('a connection whose time is over lives on, or ends, as the application says
   assert.deepEqual(session.info, new RawJson('{"n":2}'));
   application.answer('/refresh', status(500));
   session.expireAt = now() - 1;
-  await until(() => session.expireAt > now() + 50, 'a minute of grace');
+  await until(() => session.expireAt > now() + 50);
   application.answer('/refresh', { result: { expired: true } });
   session.expireAt = now() - 1;
   assert.equal((await client.closed()).code, 3005);
