@@ -66,10 +66,17 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
     const push = await startPush({ config, db, logger, metrics, workers, closers });
     const engine = isWorker ? undefined : await openEngine(config, logger);
     if (engine) closers.push(() => engine.close());
+    let haveConsumersStarted = false;
     const health = createHealth({
       ...(db && { database: () => db.query('SELECT 1') }),
       ...(push && { queue: () => push.queue.ping() }),
-      ...(engine && { realtime: () => engine.broker.ping() }),
+      ...(engine && {
+        realtime: () => engine.broker.ping(),
+        // It listens before they run, and ends when one of them cannot.
+        async consumers() {
+          if (!haveConsumersStarted) throw new Error('are being started');
+        },
+      }),
     });
     if (!engine) return await startWorkerHttp({ config, logger, metrics, health, db, closers, close });
     const nodeName = `${hostname()}_${config.http_server.port}`;
@@ -133,6 +140,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         isAllowed: (method) => dispatcher.isMutating(method),
       }),
     );
+    haveConsumersStarted = true;
     const url = `http://${config.http_server.address || 'localhost'}:${port}`;
     const grpcPort = grpc?.port;
     logger.info({ url, grpcPort, version: VERSION, database: db?.kind ?? 'none' }, 'Carillon serves');

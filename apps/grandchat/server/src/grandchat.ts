@@ -58,12 +58,11 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
   const logger = options.logger ?? pino({ name: 'grandchat', level: 'warn' });
   await migrate(db, 'grandchat', MIGRATIONS);
   const demoAccounts = options.demo ? await createDemo(db) : [];
-  const carillonClient = new CarillonClient(carillon);
   const commands = createCommands({
     ...options.broadcast,
     db,
     push: { origin, firebase: firebase !== undefined },
-    realtime: realtime ? new CarillonClient(realtime) : carillonClient,
+    realtime: realtime ?? carillon,
     isRealtimeApart: realtime !== undefined,
     logger,
   });
@@ -91,7 +90,13 @@ export async function startGrandChat(options: GrandChatOptions): Promise<GrandCh
       tokens: new Tokens(carillon.tokenSecret),
       rooms: new Rooms(db, commands),
       messages: new Messages(db, commands),
-      devices: new Devices({ db, sessions, commands: commands.push, carillon: carillonClient, logger }),
+      devices: new Devices({
+        db,
+        sessions,
+        commands: commands.push,
+        carillon: new CarillonClient(carillon),
+        logger,
+      }),
       settings,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
     },

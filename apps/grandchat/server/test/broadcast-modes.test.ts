@@ -448,6 +448,16 @@ suite('another server for real time', () => {
       );
   });
 
+  test('must have an API key in modes that call its API', async () => {
+    const database = await memoryDatabase();
+    const realtime = { url: 'http://localhost:1', apiKey: '' };
+    await assert.rejects(
+      startBench(database.db, {}, { broadcast: { mode: 'api' }, realtime }),
+      /^Error: GRANDCHAT_REALTIME_API_KEY is not set: mode api calls the API of http:\/\/localhost:1$/,
+    );
+    await database.drop();
+  });
+
   test('gets the events and the WebSockets, and Carillon the calls and commands about notifications', {
     skip: withoutPostgres,
   }, async () => {

@@ -133,10 +133,13 @@ export class ApiBroadcaster implements Broadcaster {
         if (isLast || signal.aborted || !mayPass(error)) throw error;
         const pause =
           Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1)) * (0.75 + Math.random() / 2);
-        logger.warn(
-          { room: event.roomId, key: event.idempotencyKey, attempt, reason: (error as Error).message },
-          'an event could not be sent, will try again',
-        );
+        // Once for each event: an outage is no reason to fill the log.
+        if (attempt === 1) {
+          logger.warn(
+            { room: event.roomId, key: event.idempotencyKey, reason: (error as Error).message },
+            'an event could not be sent, will try again',
+          );
+        }
         await delay(pause, undefined, { signal });
       }
     }

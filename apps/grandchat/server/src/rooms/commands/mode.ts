@@ -1,6 +1,6 @@
 import { type Database, parseDuration } from 'carillon';
 import type { Logger } from 'pino';
-import type { CarillonClient } from '../../push/carillon-client.ts';
+import { CarillonClient } from '../../push/carillon-client.ts';
 import type { MessagePushOptions } from '../../push/message-push.ts';
 import { ApiBroadcaster } from './api-broadcaster.ts';
 import { BothBroadcasters } from './both-broadcasters.ts';
@@ -8,6 +8,7 @@ import { CdcRetention, DEFAULT_CDC_RETENTION_MS } from './cdc-retention.ts';
 import { CommandTable } from './command-table.ts';
 import { Expander } from './expander.ts';
 import { PushCommands } from './push-commands.ts';
+import type { RealtimeServer } from './realtime-server.ts';
 import { type Broadcaster, RoomEvents } from './room-events.ts';
 import { TableBroadcaster } from './table-broadcaster.ts';
 
@@ -40,7 +41,7 @@ export interface CommandsOptions extends BroadcastOptions {
   readonly db: Database;
   readonly push: MessagePushOptions;
   /** The server that has the real-time connections, and whether it is another one than the one that sends pushes. */
-  readonly realtime: CarillonClient;
+  readonly realtime: RealtimeServer;
   readonly isRealtimeApart: boolean;
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>;
 }
@@ -54,13 +55,18 @@ export interface Commands {
   close(): Promise<void>;
 }
 
-/** @throws in words when the mode cannot be on this database */
+/** @throws in words when the mode cannot be on this database, or with this server for real time */
 export function createCommands(options: CommandsOptions): Commands {
   const { mode = 'outbox', partitions = DEFAULT_PARTITIONS, db, logger } = options;
   const isCdc = mode === 'cdc' || mode === 'api_cdc';
   if (isCdc && db.kind === 'pglite') {
     throw new Error(
       `GRANDCHAT_BROADCAST_MODE is ${JSON.stringify(mode)}: the embedded database has no logical replication, so that nobody could read chat_cdc; set DATABASE_URL to a PostgreSQL, or choose outbox or api`,
+    );
+  }
+  if ((mode === 'api' || mode === 'api_cdc') && !options.realtime.apiKey) {
+    throw new Error(
+      `GRANDCHAT_REALTIME_API_KEY is not set: mode ${mode} calls the API of ${options.realtime.url}`,
     );
   }
   const table = new CommandTable(isCdc ? 'chat_cdc' : 'chat_outbox', partitions);
@@ -98,10 +104,10 @@ export function createCommands(options: CommandsOptions): Commands {
 function createBroadcaster(
   mode: BroadcastMode,
   table: CommandTable,
-  { db, realtime: server, logger }: CommandsOptions,
+  { db, realtime, logger }: CommandsOptions,
 ): Broadcaster {
   const api = (attempts: number, otherwise: string) =>
-    new ApiBroadcaster({ db, server, attempts, otherwise, logger });
+    new ApiBroadcaster({ db, server: new CarillonClient(realtime), attempts, otherwise, logger });
   switch (mode) {
     case 'outbox':
     case 'cdc':
