@@ -216,15 +216,50 @@ export interface PublicationDataMode {
   tags_header_prefix: string;
 }
 
+export interface RedisStreamConsumerOptions {
+  /** `host:port`, or a `redis://` or `rediss://` URL. */
+  address: string;
+  user: string;
+  password: string;
+  db: number;
+  connect_timeout: number;
+  io_timeout: number;
+  streams: string[];
+  consumer_group: string;
+  /** How long the reader of a stream may be silent before another takes over, and an entry lie with another reader. */
+  visibility_timeout: number;
+  /** Commands of one stream that run at the same time; more than one gives up the order. */
+  num_workers: number;
+  /** Entries of one stream that may wait in memory. */
+  max_queue_size: number;
+  /** Whether entries are deleted once they are settled; for streams that no other group reads. */
+  delete_settled: boolean;
+  payload_value: string;
+  method_value: string;
+  publication_data_mode: RedisStreamDataMode;
+}
+
+/** Entries whose payload is a publication's data, and whose fields say the rest. An empty name switches its field off. */
+export interface RedisStreamDataMode {
+  enabled: boolean;
+  channels_value: string;
+  idempotency_key_value: string;
+  delta_value: string;
+  version_value: string;
+  version_epoch_value: string;
+  tags_value_prefix: string;
+}
+
 export interface ConsumerConfig {
   name: string;
   enabled: boolean;
-  type: 'postgresql' | 'postgresql_wal' | 'kafka';
+  type: 'postgresql' | 'postgresql_wal' | 'kafka' | 'redis_stream';
   /** Attempts at a command that fails inside the server though nothing is away; then it is parked. 0: no end. */
   max_attempts: number;
   postgresql: PostgresConsumerOptions;
   postgresql_wal: PostgresWalOptions;
   kafka: KafkaConsumerOptions;
+  redis_stream: RedisStreamConsumerOptions;
 }
 
 export interface VapidPair {

@@ -246,7 +246,7 @@ const CENTRIFUGO_KEYS = new Set(
    connect_code_to_unidirectional_disconnect
    subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscribe_stream subscription_type grpc_metadata grpc external internal_port internal_address
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
-   nats_jetstream redis_stream
+   nats_jetstream
    google_pub_sub aws_sqs azure_service_bus recover_since_enabled
    internal_tls h2c_external file replica_client postgres map_broker controller shared_poll client_ca_pem
    channel_position_max_time_lag user_id_http_header map_publish map_remove shared_poll_refresh

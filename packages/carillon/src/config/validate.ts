@@ -1,5 +1,11 @@
 import { PROVIDER_NAMES } from '../push/providers/provider.ts';
-import type { Config, NamespaceOptions, PostgresWalOptions, WebPushConfig } from './config.ts';
+import type {
+  Config,
+  NamespaceOptions,
+  PostgresWalOptions,
+  RedisStreamConsumerOptions,
+  WebPushConfig,
+} from './config.ts';
 import { brokerRedis, queueOf } from './engine.ts';
 import { readPem } from './pem.ts';
 import { endpointProblems } from './validate-endpoints.ts';
@@ -114,42 +120,66 @@ function consumerProblems({ consumers, database }: Config): string[] {
   const problems: string[] = [];
   const seen = new Set<string>();
   const slots = new Set<string>();
-  consumers.forEach(({ name, enabled, type, postgresql, postgresql_wal: wal, kafka }, index) => {
-    const path = `consumers[${index}]`;
-    if (!CONSUMER_NAME.test(name)) {
-      problems.push(
-        `${path}.name is ${JSON.stringify(name)}: allowed are two or more of letters, digits and "_"`,
-      );
-    }
-    if (seen.has(name))
-      problems.push(`${path}.name is ${JSON.stringify(name)}: another consumer has that name already`);
-    seen.add(name);
-    if (!enabled) return;
-    if (type === 'postgresql_wal') {
-      const slot = wal.slot_name || `carillon_${name.toLowerCase()}`;
-      problems.push(...walProblems(wal, slot, `${path}.postgresql_wal`, database.enabled));
-      if (slots.has(`${slot} ${wal.dsn}`))
+  consumers.forEach(
+    ({ name, enabled, type, postgresql, postgresql_wal: wal, kafka, redis_stream: redisStream }, index) => {
+      const path = `consumers[${index}]`;
+      if (!CONSUMER_NAME.test(name)) {
         problems.push(
-          `${path}.postgresql_wal.slot_name is ${JSON.stringify(slot)}: another consumer reads that slot already`,
+          `${path}.name is ${JSON.stringify(name)}: allowed are two or more of letters, digits and "_"`,
         );
-      slots.add(`${slot} ${wal.dsn}`);
-      return;
-    }
-    if (type === 'kafka') {
-      problems.push(...kafkaProblems(`${path}.kafka`, kafka));
-      return;
-    }
-    if (!TABLE_NAME.test(postgresql.outbox_table_name)) {
-      problems.push(
-        `${path}.postgresql.outbox_table_name is ${JSON.stringify(postgresql.outbox_table_name)}: allowed is a table's name, or schema.table`,
-      );
-    }
-    if (!postgresql.dsn && !database.enabled) {
-      problems.push(
-        `${path}.postgresql.dsn is empty, which means the server's own database, but database.enabled is false`,
-      );
-    }
-  });
+      }
+      if (seen.has(name))
+        problems.push(`${path}.name is ${JSON.stringify(name)}: another consumer has that name already`);
+      seen.add(name);
+      if (!enabled) return;
+      if (type === 'postgresql_wal') {
+        const slot = wal.slot_name || `carillon_${name.toLowerCase()}`;
+        problems.push(...walProblems(wal, slot, `${path}.postgresql_wal`, database.enabled));
+        if (slots.has(`${slot} ${wal.dsn}`))
+          problems.push(
+            `${path}.postgresql_wal.slot_name is ${JSON.stringify(slot)}: another consumer reads that slot already`,
+          );
+        slots.add(`${slot} ${wal.dsn}`);
+        return;
+      }
+      if (type === 'redis_stream') {
+        problems.push(...redisStreamProblems(redisStream, `${path}.redis_stream`));
+        return;
+      }
+      if (type === 'kafka') {
+        problems.push(...kafkaProblems(`${path}.kafka`, kafka));
+        return;
+      }
+      if (!TABLE_NAME.test(postgresql.outbox_table_name)) {
+        problems.push(
+          `${path}.postgresql.outbox_table_name is ${JSON.stringify(postgresql.outbox_table_name)}: allowed is a table's name, or schema.table`,
+        );
+      }
+      if (!postgresql.dsn && !database.enabled) {
+        problems.push(
+          `${path}.postgresql.dsn is empty, which means the server's own database, but database.enabled is false`,
+        );
+      }
+    },
+  );
+  return problems;
+}
+
+function redisStreamProblems(options: RedisStreamConsumerOptions, path: string): string[] {
+  const problems: string[] = [];
+  if (!REDIS_ADDRESS.test(options.address))
+    problems.push(`${path}.address is not readable: allowed is host:port or a redis:// or rediss:// URL`);
+  if (options.streams.length === 0 || options.streams.includes(''))
+    problems.push(
+      `${path}.streams is ${JSON.stringify(options.streams)}: allowed is a list of one or more names of streams`,
+    );
+  if (new Set(options.streams).size < options.streams.length)
+    problems.push(`${path}.streams is ${JSON.stringify(options.streams)}: a stream may be named once`);
+  if (options.consumer_group === '') problems.push(`${path}.consumer_group is "": allowed is a name`);
+  if (options.visibility_timeout < MIN_LEASE_MS)
+    problems.push(
+      `${path}.visibility_timeout is ${options.visibility_timeout} ms: allowed is ${MIN_LEASE_MS} ms or more`,
+    );
   return problems;
 }
 

@@ -8,6 +8,7 @@ import { KafkaConsumer } from './kafka/kafka-consumer.ts';
 import { DatabaseParkingLot, NO_PARKING_LOT, type ParkingLot } from './parking.ts';
 import { PostgresOutboxConsumer } from './postgres-outbox.ts';
 import { buildPostgresWal, watchDisabledWal } from './postgres-wal/build.ts';
+import { RedisStreamConsumer } from './redis-stream/redis-stream-consumer.ts';
 
 export interface ConsumersOptions {
   readonly config: Pick<Config, 'consumers' | 'database'>;
@@ -43,6 +44,7 @@ const BUILDERS: Readonly<
   postgresql: buildPostgresOutbox,
   postgresql_wal: buildPostgresWal,
   kafka: buildKafka,
+  redis_stream: buildRedisStream,
 };
 
 /**
@@ -130,4 +132,11 @@ async function buildKafka(context: BuildContext): Promise<Consumer> {
   const { name, kafka: options } = config;
   const parking = await context.openOwnParking();
   return new KafkaConsumer({ name, options, runner, parking, counters, logger });
+}
+
+async function buildRedisStream(context: BuildContext): Promise<Consumer> {
+  const { config, runner, counters, logger } = context;
+  const { name, redis_stream: options } = config;
+  const parking = await context.openOwnParking();
+  return new RedisStreamConsumer({ name, options, runner, parking, counters, logger });
 }

@@ -180,6 +180,11 @@ suite('the configuration', () => {
       /outbox_table_name is "x; DROP/,
     ],
     [
+      'a group without streams',
+      { consumers: [{ name: 'ab', enabled: true, type: 'redis_stream' }] },
+      /redis_stream\.streams is \[\]: allowed is a list/,
+    ],
+    [
       'a log of no table',
       { consumers: [{ name: 'ab', enabled: true, type: 'postgresql_wal' }] },
       /postgresql_wal\.table_name is ""/,

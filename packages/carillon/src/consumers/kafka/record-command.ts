@@ -20,7 +20,10 @@ const TRUE = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
 const FALSE = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
 const UINT64_MAX = 2n ** 64n - 1n;
 
-type Options = Pick<KafkaConsumerOptions, 'method_header' | 'publication_data_mode'>;
+type Options = Pick<KafkaConsumerOptions, 'method_header' | 'publication_data_mode'> & {
+  /** What a source calls its headers, for words; `header` unless it says so. */
+  readonly noun?: 'header' | 'field';
+};
 
 /**
  * Turns a record into a command (consumers, section 3.2). A tombstone and JSON's `null`, which Debezium writes for a
@@ -32,8 +35,8 @@ export function commandOf(item: KafkaItem, place: RecordPlace, options: Options)
   if (text === 'null') return { skipped: '' };
   if (!isUtf8(item.value))
     return { ...place, method: '', body: text, problem: 'the value is not UTF-8 text' };
-  const { publication_data_mode: dataMode, method_header } = options;
-  if (dataMode.enabled) return publicationOf(item, text, place, dataMode);
+  const { publication_data_mode: dataMode, method_header, noun = 'header' } = options;
+  if (dataMode.enabled) return publicationOf(item, text, place, dataMode, noun);
   const method = header(item, method_header) ?? '';
   const problem = method === '' ? wrongForm(text) : undefined;
   return { ...place, method, body: text, ...(problem && { problem }) };
@@ -44,9 +47,10 @@ function publicationOf(
   text: string,
   place: RecordPlace,
   mode: PublicationDataMode,
+  noun: string,
 ): SourceCommand | Skipped {
   const list = header(item, mode.channels_header) ?? '';
-  if (list === '') return { skipped: `no header ${mode.channels_header}` };
+  if (list === '') return { skipped: `no ${noun} ${mode.channels_header}` };
   const channels = list.split(',');
   const method = channels.length === 1 ? 'publish' : 'broadcast';
   const broken = (problem: string): SourceCommand => ({ ...place, method, body: text, problem });
@@ -59,11 +63,11 @@ function publicationOf(
   }
   const delta = header(item, mode.delta_header);
   if (delta && !TRUE.has(delta) && !FALSE.has(delta))
-    return broken(`the header ${mode.delta_header} is ${JSON.stringify(delta)}: allowed is true or false`);
+    return broken(`the ${noun} ${mode.delta_header} is ${JSON.stringify(delta)}: allowed is true or false`);
   const version = header(item, mode.version_header);
   if (version && !isUint64(version))
     return broken(
-      `the header ${mode.version_header} is ${JSON.stringify(version)}: allowed is a whole number of 0 or more`,
+      `the ${noun} ${mode.version_header} is ${JSON.stringify(version)}: allowed is a whole number of 0 or more`,
     );
   const key = header(item, mode.idempotency_key_header);
   const epoch = header(item, mode.version_epoch_header);

@@ -119,6 +119,8 @@ export class Partitions {
 }
 
 function toCommand({ id, method, payload, isJson, partition }: WalRow): SourceCommand {
-  const body = isJson && typeof payload === 'string' ? (JSON.parse(payload) as unknown) : (payload ?? null);
+  if (typeof payload !== 'string')
+    return { method, body: null, partition, position: id, problem: 'the row has no payload' };
+  const body = isJson ? (JSON.parse(payload) as unknown) : payload;
   return { method, body, partition, position: id };
 }

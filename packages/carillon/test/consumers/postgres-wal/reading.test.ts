@@ -70,7 +70,7 @@ suite('reading the log of PostgreSQL', { skip: withoutPostgres }, () => {
     await recorder.until(() => recorder.processed === 2);
     assert.deepEqual(
       (await place.parked()).map(({ reason }) => reason),
-      ['the body is not an object {method, payload}'],
+      ['the row has no payload'],
     );
   });
 
