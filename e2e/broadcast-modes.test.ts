@@ -12,10 +12,15 @@ interface Mode {
   readonly env: NodeJS.ProcessEnv;
   /** Whether a change that is committed is told of even when GrandChat is killed at once. */
   readonly isReliable: boolean;
+  /** Whether what was told of after a failure may come before what failed. */
+  readonly isOrdered: boolean;
 }
 
 const MODES: readonly Mode[] = [
-  { name: 'outbox', env: { GRANDCHAT_BROADCAST_MODE: 'outbox' }, isReliable: true },
+  { name: 'outbox', env: { GRANDCHAT_BROADCAST_MODE: 'outbox' }, isReliable: true, isOrdered: true },
+  { name: 'api', env: { GRANDCHAT_BROADCAST_MODE: 'api' }, isReliable: false, isOrdered: true },
+  { name: 'cdc', env: { GRANDCHAT_BROADCAST_MODE: 'cdc' }, isReliable: true, isOrdered: true },
+  { name: 'api_cdc', env: { GRANDCHAT_BROADCAST_MODE: 'api_cdc' }, isReliable: true, isOrdered: false },
 ];
 
 for (const mode of MODES) {
@@ -58,6 +63,7 @@ for (const mode of MODES) {
           await going;
         }
         await scene.visit('fay');
+        if (!mode.isOrdered) await scene.untilComplete();
         await scene.assertScreens(4);
         const { doubled } = await scene.assertPushes();
         t.diagnostic(

@@ -101,6 +101,14 @@ export class ModeScene {
     return visitor;
   }
 
+  /** Waits until every screen has as many messages as were written. */
+  async untilComplete(): Promise<void> {
+    for (const watcher of this.watchers) {
+      await watcher.loadAll(this.roomId);
+      await watcher.until(() => watcher.messages(this.roomId).length >= this.written.length);
+    }
+  }
+
   /** Every screen shows every message once and in order, and the number of members. */
   async assertScreens(members: number): Promise<void> {
     const last = this.written.at(-1) as number;

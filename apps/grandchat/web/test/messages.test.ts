@@ -38,6 +38,12 @@ suite('messages of a room', () => {
     assert.deepEqual(ids(state), [1, 2, 3, 4, 5]);
   });
 
+  test('B8: a copy that comes so late that its page is not loaded hides nothing of what lies in between', () => {
+    const late = addMessage(opened(101, 150), message(40));
+    assert.deepEqual(ids(late), range(101, 150));
+    assert.deepEqual(ids(loadOlder(late, 1, 101, page(1, 100), false)), range(1, 150));
+  });
+
   test('F7: after a gap that the page spans, all that was scrolled through stays', () => {
     const state = loadNewest(markGaps(opened(1, 50)), 1, page(21, 70), true);
     assert.deepEqual(ids(state), range(1, 70));

@@ -50,7 +50,9 @@ export function loadOlder(
 export function addMessage(state: State, message: Message): State {
   const known = state.conversations[message.room.id];
   const next = applyMessageToRoom(dropSent(state, [message]), message);
-  if (!known) return next;
+  // Older than all that is loaded, as a late copy is: it comes with its page, and here it would hide what lies in between.
+  const isOlder = known?.hasOlder && known.isLoaded && message.id < (known.messages[0]?.id ?? 0);
+  if (!known || isOlder) return next;
   return withConversation(next, message.room.id, { ...known, messages: union(known.messages, [message]) });
 }
 
