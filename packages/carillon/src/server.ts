@@ -89,7 +89,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       onProxyCall: (call) => metrics.observeProxyCall(call),
     });
     closers.push(() => realtime.close());
-    metrics.observeRealtime(() => realtime.stats());
+    metrics.observeRealtime(() => ({ ...realtime.stats(), nodes: realtime.nodes.list().length }));
 
     const toErrorReply = (error: unknown) => ({ error: errorBody(toApiError(error, 'batch', logger)) });
     const dispatcher: Dispatcher = new Dispatcher([

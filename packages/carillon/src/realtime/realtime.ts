@@ -60,7 +60,7 @@ export interface Realtime {
   handleRequest(request: IncomingMessage, response: ServerResponse): boolean;
   /** Takes a WebSocket upgrade; false when its path is not ours. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
-  stats(): ReturnType<Hub['stats']> & { readonly nodes: number };
+  stats(): ReturnType<Hub['stats']>;
   /** Joins the other nodes; before clients come. @throws UnavailableError */
   start(): Promise<void>;
   /** Sends everybody away with 3001, which tells clients to come back. */
@@ -185,7 +185,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     requestPaths: transports.paths,
     handleUpgrade: (request, socket, head) => transports.handleUpgrade(request, socket, head),
     handleRequest: (request, response) => transports.handleRequest(request, response),
-    stats: () => ({ ...hub.stats(), nodes: nodes.list().length }),
+    stats: () => hub.stats(),
     start: () => nodes.start(),
     async close() {
       heartbeat.close();
