@@ -82,9 +82,17 @@ async function fetchKeys(url: string): Promise<ReadonlyMap<string, JWK>> {
     await response.body?.cancel();
     throw new Error(`answered ${response.status}`);
   }
-  const { keys } = JSON.parse(await readBounded(response)) as { keys?: unknown };
+  const { keys } = parseSet(await readBounded(response));
   if (!Array.isArray(keys)) throw new Error('answered no key set: {"keys": […]}');
   return new Map(keys.flatMap(publicKey));
+}
+
+function parseSet(text: string): { keys?: unknown } {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    throw new Error('answered no JSON');
+  }
 }
 
 async function readBounded(response: Response): Promise<string> {

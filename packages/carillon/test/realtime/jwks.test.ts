@@ -3,7 +3,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { suite, test } from 'node:test';
+import { suite, type TestContext, test } from 'node:test';
 import { SignJWT } from 'jose';
 import type { TokenOptions } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/load.ts';
@@ -21,7 +21,10 @@ function jwk(key: KeyObject, kid: string, more: object = {}): object {
 }
 
 /** An endpoint that gives out `keys` and counts how often it was asked. */
-async function startEndpoint(answer: (request: IncomingMessage, response: ServerResponse) => void) {
+async function startEndpoint(
+  t: TestContext,
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+) {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     asked.push(request.url ?? '');
@@ -29,15 +32,12 @@ async function startEndpoint(answer: (request: IncomingMessage, response: Server
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    asked,
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
+  t.after(async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
 }
 
 const sets = (keys: () => unknown[]) => (_request: IncomingMessage, response: ServerResponse) =>
@@ -52,8 +52,9 @@ function sign(sub: string, alg: string, kid: string, key: KeyObject | Uint8Array
 }
 
 suite('keys of an endpoint', () => {
-  test('verify tokens by RSA, ECDSA and Ed25519, are fetched once, and nothing else counts beside them', async () => {
+  test('verify tokens by RSA, ECDSA and Ed25519, are fetched once, and nothing else counts beside them', async (t) => {
     const endpoint = await startEndpoint(
+      t,
       sets(() => [
         jwk(rsa.publicKey, 'r', { use: 'sig', alg: 'RS256' }),
         jwk(ec.publicKey, 'e'),
@@ -77,12 +78,14 @@ suite('keys of an endpoint', () => {
     assert.equal(await kind(sign('1', 'RS256', 'e', rsa.privateKey)), 'invalid', 'another kind of key');
     assert.equal(await kind(token({ sub: '1' })), 'invalid', 'no key id, and an HMAC');
     assert.equal(endpoint.asked.length, 1);
-    await endpoint.close();
   });
 
-  test('a key that was made meanwhile is found, and unknown ids cost one request in their interval, however many come', async () => {
+  test('a key that was made meanwhile is found, and unknown ids cost one request in their interval, however many come', async (t) => {
     const keys = [jwk(rsa.publicKey, 'old')];
-    const endpoint = await startEndpoint(sets(() => keys));
+    const endpoint = await startEndpoint(
+      t,
+      sets(() => keys),
+    );
     const set = new Jwks({ url: endpoint.url, logger: silent, interval: 100 });
     assert.ok(await set.key('old'));
     keys.push(jwk(ec.publicKey, 'new'));
@@ -97,7 +100,6 @@ suite('keys of an endpoint', () => {
     );
     assert.equal(endpoint.asked.length, 2);
     assert.ok(performance.now() - started > 50, 'and not before its time');
-    await endpoint.close();
   });
 
   const faults: [what: string, answer: (request: IncomingMessage, response: ServerResponse) => void][] = [
@@ -108,19 +110,18 @@ suite('keys of an endpoint', () => {
     ['a broken connection', (request) => request.socket.destroy()],
   ];
   for (const [what, answer] of faults) {
-    test(`an endpoint that answers ${what} leaves the token undecided`, async () => {
-      const endpoint = await startEndpoint(answer);
+    test(`an endpoint that answers ${what} leaves the token undecided`, async (t) => {
+      const endpoint = await startEndpoint(t, answer);
       const set = new Jwks({ url: endpoint.url, logger: silent, interval: 0 });
       await assert.rejects(set.key('r'), KeysUnavailableError);
       const tokens = verifier({ jwks_public_endpoint: endpoint.url });
       assert.equal((await tokens.verify(await sign('1', 'RS256', 'r', rsa.privateKey))).kind, 'unavailable');
-      await endpoint.close();
     });
   }
 
-  test('known keys go on working while the endpoint is away', async () => {
+  test('known keys go on working while the endpoint is away', async (t) => {
     let isUp = true;
-    const endpoint = await startEndpoint((request, response) =>
+    const endpoint = await startEndpoint(t, (request, response) =>
       isUp ? sets(() => [jwk(rsa.publicKey, 'r')])(request, response) : response.writeHead(500).end(),
     );
     const set = new Jwks({ url: endpoint.url, logger: silent, interval: 0 });
@@ -128,11 +129,10 @@ suite('keys of an endpoint', () => {
     isUp = false;
     await assert.rejects(set.key('x'), KeysUnavailableError);
     assert.ok(await set.key('r'));
-    await endpoint.close();
   });
 
-  test('each tenant has its own, at the address that its issuer stands for', async () => {
-    const endpoint = await startEndpoint((request, response) =>
+  test('each tenant has its own, at the address that its issuer stands for', async (t) => {
+    const endpoint = await startEndpoint(t, (request, response) =>
       response.end(
         JSON.stringify({ keys: [jwk(request.url === '/one' ? rsa.publicKey : ec.publicKey, 'same')] }),
       ),
@@ -152,13 +152,13 @@ suite('keys of an endpoint', () => {
     assert.equal(await of('two', 'RS256', rsa.privateKey), 'invalid', 'one’s key is nothing to two');
     assert.equal(await of('../one', 'RS256', rsa.privateKey), 'invalid');
     assert.deepEqual(endpoint.asked, ['/one', '/two']);
-    await endpoint.close();
   });
 });
 
-test('a client whose token cannot be judged now is told to come back, not turned away', async () => {
-  const endpoint = await startEndpoint((_request, response) => response.writeHead(503).end());
+test('a client whose token cannot be judged now is told to come back, not turned away', async (t) => {
+  const endpoint = await startEndpoint(t, (_request, response) => response.writeHead(503).end());
   const server = await startRealtime({ client: { token: { jwks_public_endpoint: endpoint.url } } });
+  t.after(() => server.close());
   const client = await RawClient.open(server.url);
   client.send({ id: 1, connect: { token: await sign('1', 'RS256', 'r', rsa.privateKey) } });
   assert.deepEqual(await client.next(), {
@@ -166,21 +166,20 @@ test('a client whose token cannot be judged now is told to come back, not turned
     error: { code: 100, message: 'internal server error', temporary: true },
   });
   client.socket.close();
-  await server.close();
-  await endpoint.close();
 });
 
-test('a client that leaves while its token is looked at leaves nothing behind', async () => {
+test('a client that leaves while its token is looked at leaves nothing behind', async (t) => {
   const waiting: ServerResponse[] = [];
   let arrived = () => {};
   const asked = new Promise<void>((resolve) => {
     arrived = resolve;
   });
-  const endpoint = await startEndpoint((_request, response) => {
+  const endpoint = await startEndpoint(t, (_request, response) => {
     waiting.push(response);
     arrived();
   });
   const server = await startRealtime({ client: { token: { jwks_public_endpoint: endpoint.url } } });
+  t.after(() => server.close());
   const jwt = await sign('1', 'RS256', 'r', rsa.privateKey);
   const gone = await RawClient.open(server.url);
   gone.send({ id: 1, connect: { token: jwt } });
@@ -193,6 +192,4 @@ test('a client that leaves while its token is looked at leaves nothing behind', 
   assert.ok((await stays.next()).connect);
   await until(() => server.realtime.stats().clients === 1);
   stays.socket.close();
-  await server.close();
-  await endpoint.close();
 });

@@ -90,12 +90,14 @@ export async function startRealtime({
   client = {},
   namespaces = [],
   engine,
+  logger = silent,
   channel = {},
   ...sections
 }: {
   client?: object;
   namespaces?: object[];
   engine?: Engine;
+  logger?: Logger;
   channel?: object;
   [section: string]: object | undefined;
 } = {}): Promise<RealtimeServer> {
@@ -107,7 +109,7 @@ export async function startRealtime({
   });
   const realtime = createRealtime({
     config,
-    logger: silent,
+    logger,
     nodeName: 'test',
     version: '1.0.0 test',
     ...(engine && { engine }),

@@ -81,7 +81,7 @@ export class Endpoint {
     const started = performance.now();
     let failed = false;
     try {
-      return read(JSON.parse(await this.#post(encodeJson(body), headers)));
+      return read(parseAnswer(await this.#post(encodeJson(body), headers)));
     } catch (error) {
       if (error instanceof ClientError || error instanceof Disconnect) throw error;
       failed = true;
@@ -189,6 +189,15 @@ export class Endpoint {
 /** What clients get when nobody can say what they may do. */
 export function asClientError(error: unknown): unknown {
   return error instanceof ProxyError ? clientError('internal') : error;
+}
+
+/** The parser's own words would show a part of the answer. */
+function parseAnswer(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('the endpoint answered no JSON');
+  }
 }
 
 async function readBounded(response: IncomingMessage): Promise<string> {
