@@ -1,4 +1,4 @@
-const SLICE_MS = 5;
+const SLICE_MS = 2;
 /** The clock is looked at this often. */
 const STEPS_PER_LOOK = 64;
 
