@@ -237,11 +237,4 @@ export const PARITY_DIFFERENCES: readonly Difference[] = [
     carillon: [404],
     why: 'Carillon has no map subscriptions',
   },
-  {
-    method: '',
-    body: { method: 'publish', params: PLAIN },
-    centrifugo: [200],
-    carillon: [404],
-    why: 'Carillon does not have the old single endpoint, which goes in v7',
-  },
 ];
