@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { createECDH, type ECDH, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -111,7 +111,13 @@ suite('the packed packages, installed by a stranger', () => {
       await run(process.execPath, [join(MODULES, 'typescript', 'bin', 'tsc'), '-p', name], { cwd: folder });
     };
     await cp(join(MODULES, '@types', 'node'), join(folder, 'types', 'node'), { recursive: true });
-    await symlink(join(MODULES, 'undici-types'), join(folder, 'node_modules', 'undici-types'), 'junction');
+    // Beside the types that need it: what the packages brought along may be of another version.
+    await mkdir(join(folder, 'types', 'node_modules'));
+    await symlink(
+      join(MODULES, 'undici-types'),
+      join(folder, 'types', 'node_modules', 'undici-types'),
+      'junction',
+    );
     await project('server.json', ['embed.ts', 'ring.ts'], { types: ['node'], lib: ['es2025'] });
     await project('page.json', ['page.ts'], { types: [], lib: ['es2025', 'dom', 'dom.iterable'] });
   });
