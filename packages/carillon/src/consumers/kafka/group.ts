@@ -2,13 +2,7 @@ import {
   type Broker,
   type ClusterMetadata,
   COOPERATIVE_STICKY_ASSIGNOR,
-  cooperativeStickyAssigner,
   decodeConsumerProtocolAssignment,
-  decodeConsumerProtocolSubscription,
-  decodeCooperativeStickyGeneration,
-  type ExtendedGroupProtocolSubscription,
-  encodeConsumerProtocolAssignment,
-  encodeConsumerProtocolSubscription,
   findErrorBy,
   type GroupAssignment,
   type joinGroupV9,
@@ -16,6 +10,7 @@ import {
 } from '@platformatic/kafka';
 import { backoff } from '../backoff.ts';
 import { Wakeup } from '../wakeup.ts';
+import { divide, readSubscriptions, type Share, topicsOf, writeSubscription } from './assignment.ts';
 import { hasKafkaError, type KafkaClient, type TopicPartition } from './client.ts';
 import type { Outage } from './outage.ts';
 
@@ -23,9 +18,6 @@ import type { Outage } from './outage.ts';
 export const REBALANCE_TIMEOUT_MS = 60_000;
 const MAX_HEARTBEAT_MS = 3_000;
 const PROTOCOL_TYPE = 'consumer';
-const PROTOCOL_VERSION = 3;
-/** From this version on a subscription says its generation itself. */
-const GENERATION_VERSION = 2;
 
 export interface GroupListener {
   /** Partitions that are this member's from now on. */
@@ -34,6 +26,13 @@ export interface GroupListener {
   revoked(partitions: readonly TopicPartition[]): Promise<void>;
   /** Partitions that another member may have already: their work is to end, and nothing of it is committed. */
   lost(partitions: readonly TopicPartition[]): Promise<void>;
+}
+
+/** What a commit must say so that the group takes it. */
+export interface GroupIdentity {
+  readonly memberId: string;
+  readonly generation: number;
+  readonly instanceId: string | null;
 }
 
 export interface GroupMemberOptions {
@@ -80,8 +79,8 @@ export class GroupMember {
     this.#options = options;
   }
 
-  /** What a commit must say so that the group takes it; undefined outside a group. */
-  get identity(): { memberId: string; generation: number; instanceId: string | null } | undefined {
+  /** Undefined outside a group. */
+  get identity(): GroupIdentity | undefined {
     if (this.#memberId === '') return undefined;
     return { memberId: this.#memberId, generation: this.#generation, instanceId: this.#instanceId };
   }
@@ -145,6 +144,7 @@ export class GroupMember {
     const { client, group, sessionTimeout } = this.#options;
     const coordinator = await client.coordinator(group);
     const sent = performance.now();
+    const subscription = writeSubscription(this.#options.topics, this.#owned.values(), this.#generation);
     const joined = await this.#request<joinGroupV9.JoinGroupResponse>(
       coordinator,
       'JoinGroup',
@@ -154,7 +154,7 @@ export class GroupMember {
       this.#memberId,
       this.#instanceId,
       PROTOCOL_TYPE,
-      [{ name: COOPERATIVE_STICKY_ASSIGNOR, metadata: this.#subscription() }],
+      [{ name: COOPERATIVE_STICKY_ASSIGNOR, metadata: subscription }],
       '',
     ).catch((error: Error) => {
       // A first request is refused with the name that the next one has to bear.
@@ -181,72 +181,18 @@ export class GroupMember {
     return decodeConsumerProtocolAssignment(assignment).assignedPartitions;
   }
 
-  #subscription(): Buffer {
-    const owned = new Map<string, GroupAssignment>();
-    for (const { topic, partition } of this.#owned.values()) {
-      const entry = owned.get(topic) ?? { topic, partitions: [] };
-      entry.partitions.push(partition);
-      owned.set(topic, entry);
-    }
-    const generationId = owned.size > 0 ? this.#generation : -1;
-    const userData = Buffer.alloc(4);
-    userData.writeInt32BE(generationId);
-    return encodeConsumerProtocolSubscription({
-      version: PROTOCOL_VERSION,
-      topics: [...this.#options.topics],
-      userData,
-      ownedPartitions: [...owned.values()],
-      generationId,
-    });
-  }
-
-  /** The leader's part: divides all partitions among the members, moving as few as it can. */
-  async #divide(
-    joined: readonly joinGroupV9.JoinGroupResponseMember[],
-  ): Promise<{ memberId: string; assignment: Buffer }[]> {
-    const members = new Map<string, ExtendedGroupProtocolSubscription>();
-    const topics = new Set<string>();
-    for (const { memberId, metadata } of joined) {
-      const subscription = decodeConsumerProtocolSubscription(metadata);
-      const { version, ownedPartitions, rackId, userData } = subscription;
-      for (const topic of subscription.topics) topics.add(topic);
-      members.set(memberId, {
-        memberId,
-        version,
-        topics: subscription.topics,
-        metadata: userData,
-        ownedPartitions,
-        rackId,
-        generationId:
-          version < GENERATION_VERSION
-            ? decodeCooperativeStickyGeneration(userData)
-            : subscription.generationId,
-      });
-    }
-    const known: ClusterMetadata['topics'] = new Map();
+  /** The leader's part. */
+  async #divide(members: readonly joinGroupV9.JoinGroupResponseMember[]): Promise<Share[]> {
+    const subscriptions = readSubscriptions(members);
+    const topics: ClusterMetadata['topics'] = new Map();
     const sizes = new Map<string, number>();
-    for (const topic of topics) {
-      const found = await this.#options.client.topic(topic, { fresh: true });
-      if (found) known.set(topic, found);
-      sizes.set(topic, found?.partitionsCount ?? 0);
+    for (const name of topicsOf(subscriptions)) {
+      const topic = await this.#options.client.topic(name, { fresh: true });
+      if (topic) topics.set(name, topic);
+      sizes.set(name, topic?.partitionsCount ?? 0);
     }
     this.#divided = sizes;
-    const metadata: ClusterMetadata = {
-      id: '',
-      brokers: new Map(),
-      controllerId: -1,
-      topics: known,
-      lastUpdate: 0,
-    };
-    return cooperativeStickyAssigner(this.#memberId, members, topics, metadata).map(
-      ({ memberId, assignments }) => ({
-        memberId,
-        assignment: encodeConsumerProtocolAssignment({
-          version: PROTOCOL_VERSION,
-          assignedPartitions: [...assignments.values()],
-        }),
-      }),
-    );
+    return divide(this.#memberId, subscriptions, topics);
   }
 
   /** Gives up what the share lacks and takes what it adds; true when something was handed over. */

@@ -1,11 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Broker,
-  FetchIsolationLevels,
-  ListOffsetTimestamps,
-  type listOffsetsV9,
-  type offsetFetchV8,
-} from '@platformatic/kafka';
 import type { KafkaConsumerOptions } from '../../config/config.ts';
 import type { Logger } from '../../logger.ts';
 import { backoff } from '../backoff.ts';
@@ -17,6 +10,7 @@ import { AssignedPartition } from './assigned-partition.ts';
 import { describeKafkaError, hasKafkaError, KafkaClient, type TopicPartition } from './client.ts';
 import { Fetcher } from './fetcher.ts';
 import { type GroupListener, GroupMember, REBALANCE_TIMEOUT_MS } from './group.ts';
+import { Offsets } from './offsets.ts';
 import { Outage } from './outage.ts';
 import { commandOf } from './record-command.ts';
 import type { KafkaItem } from './records.ts';
@@ -36,8 +30,6 @@ const LAG_INTERVAL_MS = 10_000;
 const STOP_LIMIT_MS = REBALANCE_TIMEOUT_MS / 2;
 /** Tries at the commit before a partition is given up; without it the next member repeats what was not committed. */
 const LAST_COMMIT_TRIES = 5;
-const ANY_EPOCH = -1;
-const NO_OFFSET = -1n;
 
 /**
  * Reads commands from Kafka topics as a member of a consumer group (consumers, section 3).
@@ -53,12 +45,14 @@ export class KafkaConsumer implements Consumer {
   readonly #outage: Outage;
   readonly #member: GroupMember;
   readonly #fetcher: Fetcher;
+  readonly #offsets: Offsets;
   readonly #abort = new AbortController();
   readonly #pause = new Wakeup();
   readonly #partitions = new Map<string, AssignedPartition>();
   #commitTimer: NodeJS.Timeout | undefined;
   #lagTimer: NodeJS.Timeout | undefined;
   #commits: Promise<unknown> = Promise.resolve();
+  #commitsUnderWay = 0;
 
   /** @throws in words when a PEM of `tls` cannot be read */
   constructor(deps: KafkaConsumerDependencies) {
@@ -67,6 +61,7 @@ export class KafkaConsumer implements Consumer {
     this.#deps = deps;
     this.#outage = new Outage(name, logger);
     this.#client = new KafkaClient(options, `consumer ${name}: kafka`, REBALANCE_TIMEOUT_MS + 10_000);
+    this.#offsets = new Offsets(this.#client, options);
     this.#fetcher = new Fetcher({
       client: this.#client,
       options,
@@ -94,7 +89,10 @@ export class KafkaConsumer implements Consumer {
   async start(): Promise<void> {
     await this.#ping();
     this.#member.start();
-    this.#commitTimer = setInterval(() => void this.#commit(this.#partitions.values()), COMMIT_INTERVAL_MS);
+    this.#commitTimer = setInterval(() => {
+      // The one under way may have to wait for Kafka; the next one says all that is settled by then.
+      if (this.#commitsUnderWay === 0) void this.#commit(this.#partitions.values());
+    }, COMMIT_INTERVAL_MS);
     this.#lagTimer = setInterval(() => void this.#refreshLag(), LAG_INTERVAL_MS);
   }
 
@@ -153,7 +151,10 @@ export class KafkaConsumer implements Consumer {
     );
     const names = partitions.map((partition) => partition.name);
     logger.info({ consumer: name, partitions: names }, 'consumer: partitions assigned');
-    void this.#begin(partitions, (those) => this.#locate(those));
+    void this.#begin(partitions, async (those) => {
+      const offsets = await this.#offsets.toBegin(those);
+      for (const partition of those) partition.begin(offsets.get(partition.name) as bigint);
+    });
   }
 
   /** Finds out where to read on; tries until it knows or the partitions are gone. */
@@ -176,74 +177,6 @@ export class KafkaConsumer implements Consumer {
         await this.#pause.wait(backoff(failures), { signal: this.#abort.signal, ignoreWakes: true });
       }
     }
-  }
-
-  /** Reads on where the group has committed, else where the partition begins. */
-  async #locate(partitions: readonly AssignedPartition[]): Promise<void> {
-    const { consumer_group: group } = this.#deps.options;
-    const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, those]) => ({
-      name,
-      partitionIndexes: those.map(({ partition }) => partition),
-    }));
-    const coordinator = await this.#client.coordinator(group);
-    const response = await this.#client.request<offsetFetchV8.OffsetFetchResponse>(
-      'OffsetFetch',
-      coordinator,
-      'offsets',
-      [{ groupId: group, memberId: null, memberEpoch: -1, topics }],
-      true,
-    );
-    // Before version 8 the answer is of one group and has no list of them.
-    const found =
-      response.groups?.[0] ?? (response as unknown as { topics: offsetFetchV8.OffsetFetchResponseTopic[] });
-    const committed = new Map<string, bigint>();
-    for (const { name, partitions: those } of found.topics)
-      for (const { partitionIndex, committedOffset } of those)
-        if (committedOffset > NO_OFFSET) committed.set(`${name}/${partitionIndex}`, committedOffset);
-    const fresh = partitions.filter(({ name }) => !committed.has(name));
-    const first = await this.#listOffsets(fresh, ListOffsetTimestamps.EARLIEST);
-    for (const partition of partitions) {
-      const offset = committed.get(partition.name) ?? first.get(partition.name);
-      if (offset === undefined) throw new Error(`no offset was told for ${partition.name}`);
-      partition.begin(offset);
-    }
-  }
-
-  async #listOffsets(
-    partitions: readonly AssignedPartition[],
-    timestamp: bigint,
-  ): Promise<Map<string, bigint>> {
-    const offsets = new Map<string, bigint>();
-    const byLeader = new Map<number, AssignedPartition[]>();
-    for (const partition of partitions) {
-      const topic = await this.#client.topic(partition.topic);
-      const leader = topic?.partitions[partition.partition]?.leader ?? -1;
-      byLeader.set(leader, [...(byLeader.get(leader) ?? []), partition]);
-    }
-    for (const [leader, those] of byLeader) {
-      const broker: Broker | undefined = this.#client.broker(leader);
-      if (!broker) throw new Error(`no broker leads ${those[0]?.name} now`);
-      const { topics } = await this.#client.request<listOffsetsV9.ListOffsetsResponse>(
-        'ListOffsets',
-        broker,
-        'offsets',
-        -1,
-        this.#deps.options.fetch_read_uncommitted
-          ? FetchIsolationLevels.READ_UNCOMMITTED
-          : FetchIsolationLevels.READ_COMMITTED,
-        [...Map.groupBy(those, ({ topic }) => topic)].map(([name, list]) => ({
-          name,
-          partitions: list.map(({ partition }) => ({
-            partitionIndex: partition,
-            currentLeaderEpoch: ANY_EPOCH,
-            timestamp,
-          })),
-        })),
-      );
-      for (const { name, partitions: answers } of topics)
-        for (const { partitionIndex, offset } of answers) offsets.set(`${name}/${partitionIndex}`, offset);
-    }
-    return offsets;
   }
 
   async #onRevoked(places: readonly TopicPartition[]): Promise<void> {
@@ -270,8 +203,10 @@ export class KafkaConsumer implements Consumer {
   }
 
   async #stopAll(partitions: readonly AssignedPartition[]): Promise<void> {
-    const limit = this.#pause.wait(STOP_LIMIT_MS, { signal: this.#abort.signal, ignoreWakes: true });
+    const done = new AbortController();
+    const limit = sleep(STOP_LIMIT_MS, undefined, { signal: done.signal }).catch(() => {});
     await Promise.race([Promise.all(partitions.map((partition) => partition.stop())), limit]);
+    done.abort();
   }
 
   #forget(partitions: readonly AssignedPartition[], message: string): void {
@@ -291,32 +226,25 @@ export class KafkaConsumer implements Consumer {
   /** Commits what is settled of these partitions; false when the group did not take it. One commit at a time. */
   #commit(partitions: Iterable<AssignedPartition>): Promise<boolean> {
     const list = [...partitions];
-    const commit = this.#commits.then(() => this.#commitNow(list));
+    this.#commitsUnderWay += 1;
+    const commit = this.#commits
+      .then(() => this.#commitNow(list))
+      .finally(() => {
+        this.#commitsUnderWay -= 1;
+      });
     this.#commits = commit;
     return commit;
   }
 
   async #commitNow(partitions: readonly AssignedPartition[]): Promise<boolean> {
-    const { consumer_group: group } = this.#deps.options;
     const due = partitions.flatMap((partition) => {
       const { position } = partition;
       return position !== undefined && position > partition.committed ? [{ partition, position }] : [];
     });
     const identity = this.#member.identity;
     if (due.length === 0 || !identity) return due.length === 0;
-    const topics = [...Map.groupBy(due, ({ partition }) => partition.topic)].map(([name, those]) => ({
-      name,
-      partitions: those.map(({ partition, position }) => ({
-        partitionIndex: partition.partition,
-        committedOffset: position,
-        committedLeaderEpoch: ANY_EPOCH,
-      })),
-    }));
-    const { generation, memberId, instanceId } = identity;
     try {
-      const coordinator = await this.#client.coordinator(group);
-      const args = [group, generation, memberId, instanceId, topics];
-      await this.#client.request('OffsetCommit', coordinator, 'offsets', ...args);
+      await this.#offsets.commit(identity, due);
       for (const { partition, position } of due) partition.committed = position;
       this.#outage.over('commits');
       return true;
@@ -346,9 +274,7 @@ export class KafkaConsumer implements Consumer {
     const wanted = partition.next;
     partition.next = undefined;
     void this.#begin([partition], async () => {
-      const offsets = await this.#listOffsets([partition], ListOffsetTimestamps.EARLIEST);
-      const first = offsets.get(partition.name);
-      if (first === undefined) throw new Error(`no offset was told for ${partition.name}`);
+      const first = (await this.#offsets.first([partition])).get(partition.name) as bigint;
       logger.error(
         { consumer: name, partition: partition.name, wanted: String(wanted), first: String(first) },
         'consumer: records are gone from Kafka before they were read; reading on at the first that is there',
@@ -365,7 +291,7 @@ export class KafkaConsumer implements Consumer {
   async #refreshLag(): Promise<void> {
     const partitions = [...this.#partitions.values()].filter(({ next }) => next !== undefined);
     try {
-      const ends = await this.#listOffsets(partitions, ListOffsetTimestamps.LATEST);
+      const ends = await this.#offsets.ends(partitions);
       for (const partition of partitions) {
         partition.end = ends.get(partition.name) ?? partition.end;
         if (this.#partitions.get(partition.name) === partition) this.#showLag(partition);
