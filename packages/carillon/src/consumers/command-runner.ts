@@ -1,8 +1,11 @@
 import type { ApiError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { backoff } from './backoff.ts';
-import { BadCommandError, parseCommand } from './command.ts';
+import { BadCommandError, MAX_QUOTED, parseCommand, quoted } from './command.ts';
 import type { ConsumerCounters, Dispatch, SourceCommand } from './consumer.ts';
+
+/** Attempts of which one is logged after the first, so that an hour's outage does not fill the log. */
+const LOG_EVERY = 10;
 
 /** What became of one attempt at a command. */
 export type Verdict =
@@ -46,7 +49,7 @@ export class CommandRunner {
       if (command.problem) throw new BadCommandError(command.problem);
       const { method, request } = parseCommand(command.method, command.body);
       if (!isAllowed(method))
-        throw new BadCommandError(`method ${JSON.stringify(method)} is none that consumers may call`);
+        throw new BadCommandError(`method ${quoted(method)} is none that consumers may call`);
       await dispatch(method, request);
       return { kind: 'done' };
     } catch (error) {
@@ -57,16 +60,22 @@ export class CommandRunner {
   #judge(command: SourceCommand, attempt: number, error: Error): Verdict {
     const { name, maxAttempts, counters, logger } = this.#options;
     const { partition, position, method } = command;
-    const where = { consumer: name, partition, position, ...(method && { method }) };
+    const where = {
+      consumer: name,
+      partition,
+      position,
+      ...(method && { method: method.slice(0, MAX_QUOTED) }),
+    };
     counters.failed();
     const { code, status } = error as Partial<ApiError>;
     const mayPass = code === 100 && (status === 503 || maxAttempts === 0 || attempt < maxAttempts);
     if (mayPass) {
       const delay = backoff(attempt);
-      logger.warn(
-        { ...where, attempt, delay, reason: error.message },
-        'consumer: a command failed, will try again',
-      );
+      if (attempt === 1 || attempt % LOG_EVERY === 0)
+        logger.warn(
+          { ...where, attempt, delay, reason: error.message },
+          'consumer: a command failed, will try again',
+        );
       return { kind: 'retry', delay, error };
     }
     const reason = code === 100 ? `${error.message}, ${attempt} times` : error.message;

@@ -4,6 +4,14 @@ export interface Command {
   readonly request: unknown;
 }
 
+/** Characters of what comes from outside that a reason or the log shows. */
+export const MAX_QUOTED = 100;
+
+/** A name or a header's value, for a reason. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, MAX_QUOTED));
+}
+
 /** Why a command can never run. */
 export class BadCommandError extends Error {
   override name = 'BadCommandError';
@@ -27,7 +35,8 @@ export function parseCommand(method: string, body: unknown): Command {
 function parseText(text: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (error) {
-    throw new BadCommandError(`not valid JSON: ${(error as Error).message}`);
+  } catch {
+    // The parser's own words quote the text, and reasons are logged.
+    throw new BadCommandError('not valid JSON');
   }
 }

@@ -4,6 +4,7 @@ import type { Database, Queryable } from '../storage/database.ts';
 import { backoff } from './backoff.ts';
 import type { CommandRunner } from './command-runner.ts';
 import type { Consumer, ConsumerCounters } from './consumer.ts';
+import { Outage } from './outage.ts';
 import type { DatabaseParkingLot } from './parking.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -52,6 +53,7 @@ export class PostgresOutboxConsumer implements Consumer {
   readonly name: string;
   readonly #deps: OutboxDependencies;
   readonly #wakeups: Wakeup[];
+  readonly #outage: Outage;
   readonly #abort = new AbortController();
   #workers: Promise<void>[] = [];
   #unlisten: (() => Promise<void>) | undefined;
@@ -60,6 +62,7 @@ export class PostgresOutboxConsumer implements Consumer {
   constructor(deps: OutboxDependencies) {
     this.name = deps.name;
     this.#deps = deps;
+    this.#outage = new Outage(deps.name, 'the outbox', deps.logger);
     this.#wakeups = Array.from({ length: deps.options.num_partitions }, () => new Wakeup());
   }
 
@@ -101,19 +104,17 @@ export class PostgresOutboxConsumer implements Consumer {
   }
 
   async #work(partition: number, wakeup: Wakeup): Promise<void> {
-    const { options, logger, counters } = this.#deps;
+    const { options, counters } = this.#deps;
     let attempt = 1;
     while (!this.#abort.signal.aborted) {
       let turn: Turn;
       try {
         turn = await this.#readBatch(partition, attempt);
+        this.#outage.over(`partition ${partition}`);
       } catch (error) {
         counters.failed();
         turn = { read: 0, settled: 0, delay: backoff(attempt) };
-        logger.error(
-          { err: error, consumer: this.name, partition, attempt, delay: turn.delay },
-          'outbox: could not be read, will try again',
-        );
+        this.#outage.note(`partition ${partition}`, error);
       }
       if (turn.delay > 0) {
         attempt = turn.settled > 0 ? 2 : attempt + 1;

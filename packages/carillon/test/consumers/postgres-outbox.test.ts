@@ -199,3 +199,25 @@ test('a LISTEN connection that was cut is mended, and rows go on', { skip: witho
   await consumer.close();
   await drop();
 });
+
+test('an outbox that cannot be read for a while is one line of the log, and one when it can be again', {
+  skip: withoutPostgres,
+}, async () => {
+  const { db, drop } = await postgresDatabase();
+  await db.exec(TABLE);
+  const recorder = new Recorder();
+  const consumer = await openConsumer(recorder, db, { partition_poll_interval: 20 });
+  await consumer.start();
+  await db.exec('ALTER TABLE outbox RENAME TO elsewhere');
+  await recorder.until(() => recorder.failed >= 4);
+  await db.exec(
+    `ALTER TABLE elsewhere RENAME TO outbox; INSERT INTO outbox (method, payload) VALUES ('publish', '{"n":1}')`,
+  );
+  await recorder.until(() => recorder.logged.some((line) => line.includes('answers again')));
+  await recorder.until(() => recorder.processed === 1);
+  const about = recorder.logged.filter((line) => line.includes('the outbox'));
+  assert.equal(about.length, 2, about.join('\n'));
+  assert.match(about[0] ?? '', /will try again .*"reason":"relation \\"outbox\\" does not exist/);
+  await consumer.close();
+  await drop();
+});

@@ -49,10 +49,10 @@ export class Recorder {
     },
   };
 
-  runner({ maxAttempts = 0 } = {}): CommandRunner {
+  runner({ maxAttempts = 0, isAllowed = (method: string) => method !== 'info' } = {}): CommandRunner {
     return new CommandRunner({
       name: 'test',
-      isAllowed: (method) => method !== 'info',
+      isAllowed,
       maxAttempts,
       counters: this.counters,
       logger: this.logger,

@@ -9,9 +9,9 @@ import {
 } from '@platformatic/kafka';
 import type { KafkaConsumerOptions } from '../../config/config.ts';
 import { backoff } from '../backoff.ts';
+import type { Outage } from '../outage.ts';
 import type { AssignedPartition } from './assigned-partition.ts';
 import type { KafkaClient, Purpose } from './client.ts';
-import type { Outage } from './outage.ts';
 import { visibleRecords } from './records.ts';
 
 const LANES = ['fetch-0', 'fetch-1'] as const satisfies readonly Purpose[];

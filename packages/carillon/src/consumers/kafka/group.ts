@@ -9,10 +9,10 @@ import {
   type syncGroupV5,
 } from '@platformatic/kafka';
 import { backoff } from '../backoff.ts';
+import type { Outage } from '../outage.ts';
 import { Wakeup } from '../wakeup.ts';
 import { divide, readSubscriptions, type Share, topicsOf, writeSubscription } from './assignment.ts';
 import { hasKafkaError, type KafkaClient, type TopicPartition } from './client.ts';
-import type { Outage } from './outage.ts';
 
 /** How long members have to hand over partitions and come back when the group divides them anew. */
 export const REBALANCE_TIMEOUT_MS = 60_000;

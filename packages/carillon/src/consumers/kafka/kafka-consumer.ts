@@ -4,6 +4,7 @@ import type { Logger } from '../../logger.ts';
 import { backoff } from '../backoff.ts';
 import type { CommandRunner } from '../command-runner.ts';
 import type { Consumer, ConsumerCounters, SourceCommand } from '../consumer.ts';
+import { Outage } from '../outage.ts';
 import type { ParkingLot } from '../parking.ts';
 import { Wakeup } from '../wakeup.ts';
 import { AssignedPartition } from './assigned-partition.ts';
@@ -11,7 +12,6 @@ import { describeKafkaError, hasKafkaError, KafkaClient, type TopicPartition } f
 import { Fetcher } from './fetcher.ts';
 import { type GroupListener, GroupMember, REBALANCE_TIMEOUT_MS } from './group.ts';
 import { Offsets } from './offsets.ts';
-import { Outage } from './outage.ts';
 import { commandOf } from './record-command.ts';
 import type { KafkaItem } from './records.ts';
 
@@ -59,7 +59,7 @@ export class KafkaConsumer implements Consumer {
     const { name, options, logger } = deps;
     this.name = name;
     this.#deps = deps;
-    this.#outage = new Outage(name, logger);
+    this.#outage = new Outage(name, 'Kafka', logger, describeKafkaError);
     this.#client = new KafkaClient(options, `consumer ${name}: kafka`, REBALANCE_TIMEOUT_MS + 10_000);
     this.#offsets = new Offsets(this.#client, options);
     this.#fetcher = new Fetcher({

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { KafkaConsumerOptions, PublicationDataMode } from '../../config/config.ts';
+import { quoted } from '../command.ts';
 import type { SourceCommand } from '../consumer.ts';
 import type { KafkaItem } from './records.ts';
 
@@ -58,16 +59,16 @@ function publicationOf(
   let data: unknown;
   try {
     data = JSON.parse(text);
-  } catch (error) {
-    return broken(`the value is not valid JSON: ${(error as Error).message}`);
+  } catch {
+    return broken('the value is not valid JSON');
   }
   const delta = header(item, mode.delta_header);
   if (delta && !TRUE.has(delta) && !FALSE.has(delta))
-    return broken(`the ${noun} ${mode.delta_header} is ${JSON.stringify(delta)}: allowed is true or false`);
+    return broken(`the ${noun} ${mode.delta_header} is ${quoted(delta)}: allowed is true or false`);
   const version = header(item, mode.version_header);
   if (version && !isUint64(version))
     return broken(
-      `the ${noun} ${mode.version_header} is ${JSON.stringify(version)}: allowed is a whole number of 0 or more`,
+      `the ${noun} ${mode.version_header} is ${quoted(version)}: allowed is a whole number of 0 or more`,
     );
   const key = header(item, mode.idempotency_key_header);
   const epoch = header(item, mode.version_epoch_header);

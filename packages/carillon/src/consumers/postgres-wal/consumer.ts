@@ -5,6 +5,7 @@ import { backoff } from '../backoff.ts';
 import type { CommandRunner } from '../command-runner.ts';
 import type { Consumer, ConsumerCounters } from '../consumer.ts';
 import type { ParkingLot } from '../parking.ts';
+import { StateLog } from '../state-log.ts';
 import { Wakeup } from '../wakeup.ts';
 import { makeSlot } from './first-rows.ts';
 import { LogReader } from './log-reader.ts';
@@ -59,10 +60,11 @@ export class PostgresWalConsumer implements Consumer {
   readonly #progress: WalProgress;
   #watch: SlotWatch | undefined;
   #work: Promise<void> | undefined;
-  #said = '';
+  readonly #log: StateLog;
   #hadSlot = false;
 
   constructor(deps: PostgresWalDependencies) {
+    this.#log = new StateLog(deps.name, deps.logger);
     this.name = deps.name;
     this.#deps = deps;
     this.#closed = new Promise((resolve) => this.#abort.signal.addEventListener('abort', () => resolve()));
@@ -117,7 +119,11 @@ export class PostgresWalConsumer implements Consumer {
         if (isFirst) return first.onError(explained);
         failures += 1;
         this.#deps.counters.failed();
-        this.#say('error', { reason: explained.message }, 'consumer: cannot read the log, will try again');
+        this.#log.say(
+          'error',
+          { reason: explained.message },
+          'consumer: cannot read the log, will try again',
+        );
         await this.#pause.wait(backoff(failures + 3), { signal, ignoreWakes: true });
       }
     }
@@ -132,7 +138,11 @@ export class PostgresWalConsumer implements Consumer {
     const stream = slot.active ? undefined : await this.#takeSlot(source);
     onState();
     if (!stream) {
-      this.#say('info', { slot: source.slot }, 'consumer: another server reads the slot, this one stands by');
+      this.#log.say(
+        'info',
+        { slot: source.slot },
+        'consumer: another server reads the slot, this one stands by',
+      );
       return 'standby';
     }
     this.#hadSlot = true;
@@ -177,7 +187,7 @@ export class PostgresWalConsumer implements Consumer {
         : undefined,
       signal: this.#abort.signal,
       say: (fields, message) => {
-        this.#say('warn', fields, message);
+        this.#log.say('warn', fields, message);
         onState();
       },
     });
@@ -187,9 +197,9 @@ export class PostgresWalConsumer implements Consumer {
     }
     this.#hadSlot = true;
     const fields = { slot, publication: source.publication };
-    if (runsExisting) this.#say('info', fields, 'consumer: the slot was made');
+    if (runsExisting) this.#log.say('info', fields, 'consumer: the slot was made');
     else
-      this.#say(
+      this.#log.say(
         'warn',
         fields,
         'consumer: the slot was made; rows that the table holds already are never run',
@@ -235,7 +245,7 @@ export class PostgresWalConsumer implements Consumer {
           logger,
         });
       }
-      this.#say('info', { slot: source.slot }, 'consumer: reads the log');
+      this.#log.say('info', { slot: source.slot }, 'consumer: reads the log');
       stream.read(reader);
       await Promise.race([stream.ended, this.#closed]);
     } finally {
@@ -247,17 +257,5 @@ export class PostgresWalConsumer implements Consumer {
   #partitions(): Omit<PartitionsOptions, 'onSettled'> {
     const { name, options, runner, parking, counters, logger } = this.#deps;
     return { name, runner, parking, counters, logger, concurrency: options.num_workers };
-  }
-
-  /** Logs what differs from what was said last. */
-  #say(
-    level: 'info' | 'warn' | 'error',
-    fields: { readonly reason?: string; readonly slot?: string; readonly publication?: string },
-    message: string,
-  ): void {
-    const said = `${message} ${fields.reason ?? ''}`;
-    if (said === this.#said) return;
-    this.#said = said;
-    this.#deps.logger[level]({ consumer: this.name, ...fields }, message);
   }
 }

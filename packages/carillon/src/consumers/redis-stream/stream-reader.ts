@@ -6,6 +6,7 @@ import type { CommandRunner } from '../command-runner.ts';
 import type { ConsumerCounters } from '../consumer.ts';
 import type { ParkingLot } from '../parking.ts';
 import { PartitionWorker } from '../partition-worker.ts';
+import { StateLog } from '../state-log.ts';
 import { Wakeup } from '../wakeup.ts';
 import { commandOfEntry, entriesOf, type StreamEntry, toEntries } from './entries.ts';
 import { StreamLease } from './stream-lease.ts';
@@ -52,9 +53,10 @@ export class StreamReader {
   #acking: Promise<void> = Promise.resolve();
   #ackTimer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
-  #said = '';
+  readonly #log: StateLog;
 
   constructor(deps: StreamReaderOptions) {
+    this.#log = new StateLog(deps.name, deps.logger);
     this.#deps = deps;
     const { commands, stream, options } = deps;
     const key = `carillon:consumer:${options.consumer_group}:${stream}`;
@@ -83,12 +85,12 @@ export class StreamReader {
           await this.#hold();
           continue;
         }
-        this.#say('info', { stream }, 'consumer: another server reads the stream, this one stands by');
+        this.#log.say('info', { stream }, 'consumer: another server reads the stream, this one stands by');
         await this.#pause.wait(Math.min(STANDBY_MS, options.visibility_timeout / 3), { signal });
       } catch (error) {
         failures += 1;
         counters.failed();
-        this.#say(
+        this.#log.say(
           'error',
           { stream, reason: (error as Error).message },
           'consumer: cannot read the stream, will try again',
@@ -106,7 +108,7 @@ export class StreamReader {
       Math.ceil(options.visibility_timeout / 3),
     );
     const count = setInterval(() => void this.#count(), COUNT_MS);
-    this.#say('info', { stream }, 'consumer: reads the stream');
+    this.#log.say('info', { stream }, 'consumer: reads the stream');
     try {
       await this.#read(workers);
     } finally {
@@ -258,13 +260,5 @@ export class StreamReader {
     } catch {
       // That Redis is away is said by the link.
     }
-  }
-
-  /** Logs what differs from what was said last. */
-  #say(level: 'info' | 'error', fields: { stream: string; reason?: string }, message: string): void {
-    const said = `${message} ${fields.reason ?? ''}`;
-    if (said === this.#said) return;
-    this.#said = said;
-    this.#deps.logger[level]({ consumer: this.#deps.name, ...fields }, message);
   }
 }
