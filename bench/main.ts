@@ -1,5 +1,6 @@
 /** `npm run bench -- <suite> [--quick] [--json FILE]`: measurements, each printed with its machine and conditions. */
 import { writeFileSync } from 'node:fs';
+import { exitOnSignals } from '../scripts/setup/at-exit.ts';
 import { latencySuite } from './suites/latency.ts';
 import { providersSuite } from './suites/providers.ts';
 import { pushSuite } from './suites/push.ts';
@@ -8,7 +9,6 @@ import { registrySuite } from './suites/registry.ts';
 import { roomsSuite } from './suites/rooms.ts';
 import { webPushSuite } from './suites/webpush.ts';
 import { type Arguments, readArguments, UsageError, usage } from './support/args.ts';
-import { exitOnSignals } from './support/at-exit.ts';
 import { machine, machineWords } from './support/machine.ts';
 import { createProgress } from './support/progress.ts';
 import { table } from './support/table.ts';

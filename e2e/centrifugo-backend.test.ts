@@ -10,7 +10,7 @@ import { Application } from '../packages/carillon/test/support/application.ts';
 import { GrpcClient } from '../packages/carillon/test/support/grpc.ts';
 import { RawClient } from '../packages/carillon/test/support/realtime.ts';
 import { startServer, type TestServer } from '../packages/carillon/test/support/server.ts';
-import { freePort } from './support/app.ts';
+import { freePort } from '../scripts/setup/free-ports.ts';
 import { BACKEND_TALKS, GRPC_CALLS, json } from './support/backend-talks.ts';
 import { type Centrifugo, startCentrifugo, withoutCentrifugo } from './support/centrifugo.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { token } from '../packages/carillon/test/support/realtime.ts';
 import { startServer, type TestServer } from '../packages/carillon/test/support/server.ts';
-import { freePort } from './support/app.ts';
+import { freePort } from '../scripts/setup/free-ports.ts';
 import { type Centrifugo, startCentrifugo, withoutCentrifugo } from './support/centrifugo.ts';
 import { CONVERSATIONS, PROTOCOL_NAMESPACES } from './support/protocol-conversations.ts';
 import { Talk } from './support/protocol-talk.ts';

@@ -7,7 +7,7 @@ import { after, before, suite, test } from 'node:test';
 import pg from 'pg';
 import { WebSocket } from 'ws';
 import { createPostgresDatabase } from '../packages/carillon/test/support/database.ts';
-import { freePort } from './support/app.ts';
+import { freePort } from '../scripts/setup/free-ports.ts';
 import { tutorialConfiguration } from './support/both-servers.ts';
 import { type Centrifugo, startCentrifugo, withoutCentrifugo } from './support/centrifugo.ts';
 import { Person } from './support/person.ts';

@@ -8,7 +8,7 @@ import {
   type VapidKeys,
 } from '../../packages/carillon/src/push/providers/webpush/index.ts';
 import { startRedis, type TestRedis } from '../../packages/carillon/test/support/redis.ts';
-import { atExit } from '../support/at-exit.ts';
+import { atExit } from '../../scripts/setup/at-exit.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import type { ChildOptions } from '../support/child.ts';
 import { type BenchPostgres, startBenchPostgres } from '../support/postgres.ts';

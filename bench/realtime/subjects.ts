@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../e2e/support/app.ts';
 import { startCentrifugo } from '../../e2e/support/centrifugo.ts';
+import { freePort } from '../../scripts/setup/free-ports.ts';
 import { startCarillon } from '../support/carillon.ts';
 import { Peer } from '../support/child.ts';
 import { API_KEY } from './dialect.ts';

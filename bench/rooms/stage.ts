@@ -11,8 +11,8 @@ import {
   openDatabase,
   PUSH_MIGRATIONS,
 } from '../../packages/carillon/src/index.ts';
+import { atExit } from '../../scripts/setup/at-exit.ts';
 import { type Sink, startSink } from '../push/sink.ts';
-import { atExit } from '../support/at-exit.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { startBenchPostgres } from '../support/postgres.ts';
 import type { Progress } from '../support/progress.ts';

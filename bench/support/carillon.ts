@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { atExit } from './at-exit.ts';
+import { atExit } from '../../scripts/setup/at-exit.ts';
 import { type ChildOptions, spawnNode } from './child.ts';
 
 const BIN = join(import.meta.dirname, '..', '..', 'packages', 'carillon', 'bin', 'carillon.mjs');

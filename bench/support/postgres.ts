@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { openDatabase } from '../../packages/carillon/src/index.ts';
+import { atExit } from '../../scripts/setup/at-exit.ts';
 import { postgresBin } from '../../scripts/setup/system-packages.ts';
 import { startTestPostgres } from '../../scripts/setup/test-postgres.ts';
-import { atExit } from './at-exit.ts';
 
 export interface BenchPostgres {
   /** A new empty database on the server. */

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../scripts/setup/free-ports.ts';
 
 const START = join(import.meta.dirname, '..', '..', 'scripts', 'start.ts');
 const READY = /Ready after [\d.]+ s/;
@@ -72,12 +72,4 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     output: () => output,
     close,
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { migrate, openDatabase } from 'carillon';
 import { MIGRATIONS } from '../../apps/grandchat/server/src/migrations.ts';
 import { createPostgresDatabase } from '../../packages/carillon/test/support/database.ts';
+import { freePort } from '../../scripts/setup/free-ports.ts';
 import { CARILLON_COMMAND } from '../../scripts/start/settings.ts';
-import { freePort } from './app.ts';
 import { startCentrifugo } from './centrifugo.ts';
 
 /** Centrifugo and Carillon side by side, started by one and the same configuration file. */

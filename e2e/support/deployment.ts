@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { createPostgresDatabase } from '../../packages/carillon/test/support/database.ts';
 import { startRedis } from '../../packages/carillon/test/support/redis.ts';
 import { buildWeb, WEB_ROOT } from '../../scripts/setup/build-web.ts';
+import { freePort } from '../../scripts/setup/free-ports.ts';
 import { CARILLON_COMMAND, GRANDCHAT_MAIN } from '../../scripts/start/settings.ts';
-import { freePort } from './app.ts';
 import { composeConfig, DEPLOY, environmentOf, makeEnvFile } from './compose.ts';
 import { startNginx } from './nginx.ts';
 

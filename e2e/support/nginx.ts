@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../scripts/setup/free-ports.ts';
 import { nginxPath } from '../../scripts/setup/system-packages.ts';
-import { freePort } from './app.ts';
 import { DEPLOY } from './compose.ts';
 
 const FILE = join(DEPLOY, 'nginx', 'nginx.conf');

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSecrets } from 'carillon';
 import type { PushEmulator } from 'push-emulator';
 import { createPostgresDatabase } from '../../packages/carillon/test/support/database.ts';
 import { buildWeb, WEB_ROOT } from '../../scripts/setup/build-web.ts';
+import { freePorts } from '../../scripts/setup/free-ports.ts';
 import {
   CARILLON_COMMAND,
   carillonEnvironment,
@@ -49,7 +49,7 @@ export async function startStack({ emulator, dsn, env: more }: StackOptions): Pr
     closers.push(database.drop);
     const dataDir = await mkdtemp(join(tmpdir(), 'stack-'));
     closers.push(() => rm(dataDir, { recursive: true, force: true }));
-    const [carillonPort, grandchatPort] = await freePorts(2);
+    const [carillonPort, grandchatPort] = (await freePorts(2)).map(String);
     const env = {
       ...process.env,
       DATABASE_URL: database.dsn,
@@ -116,21 +116,6 @@ async function emulatorEnvironment(emulator: PushEmulator): Promise<NodeJS.Proce
     CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_EMULATOR_ADDRESS: new URL(emulator.httpsUrl).host,
     NODE_EXTRA_CA_CERTS: await emulator.caFile(),
   };
-}
-
-/** Different ones: all are held until all are found. */
-async function freePorts(count: number): Promise<string[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0));
-  const ports = [];
-  for (const server of servers) {
-    if (!server.listening) await once(server, 'listening');
-    ports.push(String((server.address() as AddressInfo).port));
-  }
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
-  }
-  return ports;
 }
 
 async function untilHealthy(url: string): Promise<void> {

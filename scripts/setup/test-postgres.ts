@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { atExit, exitOnSignals } from './at-exit.ts';
+import { freePort } from './free-ports.ts';
 import { postgresBin } from './system-packages.ts';
 
 /** A PostgreSQL of the test run's own: a fresh cluster in a temporary folder on a free port, gone afterwards. */
@@ -49,15 +50,33 @@ export async function startTestPostgres(extra: readonly string[] = []): Promise<
     .map((setting) => `-c ${setting}`)
     .join(' ');
   const start = () => run('pg_ctl', '-D', data, '-o', settings, '-l', join(folder, 'log'), '-w', 'start');
+  const stopServer = () => run('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const stopAtExit = () =>
+    atExit(() => {
+      try {
+        stopServer();
+      } finally {
+        remove();
+      }
+    });
   start();
+  // A run that is broken off leaves no server behind.
+  exitOnSignals();
+  let forget = stopAtExit();
   return {
     dsn: `postgresql://postgres@127.0.0.1:${port}/postgres`,
-    start,
+    start() {
+      start();
+      forget = stopAtExit();
+    },
     stop: ({ keep } = { keep: false }) => {
-      run('pg_ctl', '-D', data, '-m', 'immediate', '-w', 'stop');
-      if (!keep) rmSync(folder, { recursive: true, force: true });
+      forget();
+      stopServer();
+      if (!keep) remove();
     },
     async kill() {
+      forget();
       const file = join(data, 'postmaster.pid');
       const first = Number(readFileSync(file, 'utf8').split('\n')[0]);
       // Stopped at first, so that it has no more children than are seen.
@@ -80,12 +99,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

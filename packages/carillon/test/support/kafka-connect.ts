@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePorts } from '../../../../scripts/setup/free-ports.ts';
 import { kafkaJars } from '../../../../scripts/setup/kafka-jars.ts';
-import { endChild, freePorts, JVM, propertiesOf, untilSays } from './kafka.ts';
+import { endChild, JVM, propertiesOf, untilSays } from './kafka.ts';
 
 /** Kafka Connect with Debezium for PostgreSQL, one worker of a cluster; its state is in the broker. */
 export interface TestConnect {

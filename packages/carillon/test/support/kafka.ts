@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Admin, Producer } from '@platformatic/kafka';
+import { freePorts } from '../../../../scripts/setup/free-ports.ts';
 import { kafkaJars } from '../../../../scripts/setup/kafka-jars.ts';
 import { type Certificates, makeCertificates } from '../push/webpush/support.ts';
 
@@ -252,20 +252,4 @@ export function propertiesOf(entries: Readonly<Record<string, string>>): string 
   return Object.entries(entries)
     .map(([name, value]) => `${name}=${escaped(value)}\n`)
     .join('');
-}
-
-/** Different ones, all held until all are known. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    ports.push((server.address() as { port: number }).port);
-  }
-  for (const server of servers) {
-    server.close();
-    await once(server, 'close');
-  }
-  return ports;
 }

@@ -1,5 +1,5 @@
 /**
- * Runs `cleanUp` when the benchmark ends before its time, by Ctrl+C or an error that nobody caught; it must be synchronous.
+ * Runs `cleanUp` when the process ends before its time, by Ctrl+C or an error that nobody caught; it must be synchronous.
  * @returns takes it back, for what has been cleaned up in the usual way
  */
 export function atExit(cleanUp: () => void): () => void {
@@ -9,8 +9,12 @@ export function atExit(cleanUp: () => void): () => void {
   };
 }
 
+let isListening = false;
+
 /** Signals end the process through its `exit` handlers. */
 export function exitOnSignals(): void {
+  if (isListening) return;
+  isListening = true;
   process.once('SIGINT', () => process.exit(130));
   process.once('SIGTERM', () => process.exit(143));
 }
