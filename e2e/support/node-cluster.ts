@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CARILLON_COMMAND } from '../../scripts/start/settings.ts';
+import { startRelay } from './wire.ts';
 
 export const API_KEY = 'cluster key';
 
@@ -51,7 +51,11 @@ export async function startNodeCluster(count: number, config: object): Promise<N
     return node;
   };
   const processes = new Set<ChildProcess>();
-  const balancer = await startBalancer(() => [...nodes].map(({ url }) => Number(new URL(url).port)));
+  let turn = 0;
+  const balancer = await startRelay(() => {
+    const node = [...nodes][turn++ % nodes.size];
+    return node && Number(new URL(node.url).port);
+  });
   const close = async () => {
     balancer.close();
     await Promise.all([...processes].map((child) => end(child, 'SIGTERM')));
@@ -95,35 +99,4 @@ async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<
   const ended = once(child, 'exit');
   child.kill(signal);
   await ended;
-}
-
-async function startBalancer(ports: () => number[]) {
-  const sockets = new Set<Socket>();
-  let turn = 0;
-  const server = createServer((socket) => {
-    const choice = ports();
-    const port = choice[turn++ % choice.length];
-    if (port === undefined) {
-      socket.destroy();
-      return;
-    }
-    const upstream = connect(port, '127.0.0.1');
-    for (const side of [socket, upstream]) {
-      sockets.add(side);
-      side.on('error', () => side.destroy());
-      side.on('close', () => sockets.delete(side));
-    }
-    socket.on('close', () => upstream.destroy());
-    upstream.on('close', () => socket.destroy());
-    socket.pipe(upstream).pipe(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
 }

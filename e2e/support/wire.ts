@@ -1,26 +1,31 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** A wire between clients and a server that can be cut and mended. */
-export interface Wire {
+/** A port of this machine that leads to another one. */
+export interface Relay {
   /** What clients connect to. */
   readonly origin: string;
-  cut(): void;
-  mend(): void;
+  /** Ends all connections through it. */
+  drop(): void;
   close(): void;
 }
 
-/** Lays a wire to the server at `target`, an http URL. */
-export async function startWire(target: string): Promise<Wire> {
-  const { port, hostname } = new URL(target);
+/** A wire between clients and a server that can be cut and mended. */
+export interface Wire extends Pick<Relay, 'origin' | 'close'> {
+  cut(): void;
+  mend(): void;
+}
+
+/** `portOf` says, for each connection, where it leads; undefined refuses it. */
+export async function startRelay(portOf: () => number | undefined): Promise<Relay> {
   const sockets = new Set<Socket>();
-  let isCut = false;
   const server = createServer((socket) => {
-    if (isCut) {
+    const port = portOf();
+    if (port === undefined) {
       socket.destroy();
       return;
     }
-    const upstream = connect(Number(port), hostname);
+    const upstream = connect(port, '127.0.0.1');
     for (const end of [socket, upstream]) {
       sockets.add(end);
       end.on('error', () => end.destroy());
@@ -32,18 +37,33 @@ export async function startWire(target: string): Promise<Wire> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const drop = () => {
+    for (const socket of sockets) socket.destroy();
+  };
   return {
-    origin: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    drop,
+    close() {
+      server.close();
+      drop();
+    },
+  };
+}
+
+/** Lays a wire to the server at `target`, an http URL of this machine. */
+export async function startWire(target: string): Promise<Wire> {
+  const port = Number(new URL(target).port);
+  let isCut = false;
+  const relay = await startRelay(() => (isCut ? undefined : port));
+  return {
+    origin: relay.origin,
     cut() {
       isCut = true;
-      for (const socket of sockets) socket.destroy();
+      relay.drop();
     },
     mend() {
       isCut = false;
     },
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
+    close: relay.close,
   };
 }
