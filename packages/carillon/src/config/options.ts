@@ -1,41 +1,29 @@
 /** Every option there is, with its default: the one source for reading files, environment, and the docs' table. */
-import { PROVIDER_NAMES } from '../push/providers/provider.ts';
 import type {
   ClientOptions,
   Config,
-  ConsumerConfig,
-  KafkaConsumerOptions,
   NamespaceOptions,
-  PostgresConsumerOptions,
-  PostgresWalOptions,
-  ProviderConfigs,
-  PublicationDataMode,
-  PushConfig,
   RedisConfig,
   RedisPresenceConfig,
-  RedisStreamConsumerOptions,
-  RedisStreamDataMode,
   StreamOptions,
-  TlsOptions,
   TokenOptions,
-  VapidPair,
 } from './config.ts';
+import { CONSUMER } from './consumers.ts';
 import {
   choice,
   duration,
   flag,
   integer,
   list,
-  named,
   type Option,
-  optionals,
   section,
-  share,
   text,
   textOrTexts,
   texts,
 } from './option.ts';
 import { CLIENT_PROXY, DEFAULT_PROXY, NAMED_PROXIES, PROXY, RPC } from './proxies.ts';
+import { PUSH_NOTIFICATIONS } from './push.ts';
+import { PEM } from './tls.ts';
 
 const DATA_FORMATS = ['', 'json', 'json_object', 'binary'] as const;
 
@@ -129,91 +117,6 @@ const stream = (prefix: string) =>
     max_request_body_size: integer(65_536, 1),
   });
 
-const providers = {
-  fcm: section({
-    credentials_file: text(),
-    credentials_json: text(),
-    endpoint: text(),
-    tokens_batch_size: integer(500, 1, 5_000),
-  }),
-  hms: section({
-    app_id: text(),
-    app_secret: text(),
-    auth_endpoint: text('https://oauth-login.cloud.huawei.com/oauth2/v3/token'),
-    push_endpoint: text('https://push-api.cloud.huawei.com'),
-    tokens_batch_size: integer(1_000, 1, 1_000),
-  }),
-  apns: section<PushConfig['apns']>({
-    endpoint: text('development', 'development, production or an https URL'),
-    bundle_id: text(),
-    auth_type: choice('token', ['token', 'cert']),
-    token_key_file: text(),
-    token_key_pem: text(),
-    token_key_id: text(),
-    token_team_id: text(),
-    cert_p12_file: text(),
-    cert_p12_b64: text(),
-    cert_p12_password: text(),
-    tokens_batch_size: integer(100, 1, 5_000),
-  }),
-  webpush: section({
-    vapid_public_key: text(),
-    vapid_private_key: text(),
-    previous_vapid_keys: list(section<VapidPair>({ vapid_public_key: text(), vapid_private_key: text() })),
-    subject: text('', 'a mailto: or https: URL'),
-    tokens_batch_size: integer(100, 1, 1_000),
-    allowed_endpoint_origins: texts(),
-    extra_allowed_endpoint_origins: texts(),
-    insecure_endpoint_origins: texts(),
-    emulator_address: text('', 'host:port of a push emulator over TLS, for tests'),
-  }),
-};
-
-/** Lower case, so that an environment variable can name it. */
-const APP_NAME = /^[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?$/;
-
-const pushNotifications = section<PushConfig>({
-  enabled: flag(),
-  enabled_providers: texts(PROVIDER_NAMES),
-  dry_run: flag(),
-  dry_run_latency: duration('0s'),
-  max_inactive_device_interval: duration('0s'),
-  sender_threads: integer(0, 0, 64),
-  retry: section({
-    max_attempts: integer(10, 1, 100),
-    base_delay: duration('1s'),
-    max_delay: duration('10m'),
-    max_hold: duration('24h'),
-  }),
-  serve_workers: flag(true),
-  read_from_replica: flag(),
-  status: section<PushConfig['status']>({
-    mode: choice('full', ['off', 'sampled', 'full']),
-    sample_rate: share(0.1),
-    retention: duration('168h'),
-  }),
-  queue: section<PushConfig['queue']>({
-    type: choice('', ['', 'postgresql', 'redis']),
-    lease: duration('5s'),
-    redis: section({
-      address: text(),
-      reuse_from_engine: flag(),
-      prefix: text('carillon'),
-      consumer_concurrency: integer(64, 1, 1_000),
-      max_stream_length: integer(100_000, 1),
-    }),
-    postgresql: section({
-      dsn: text(),
-      reuse_from_database: flag(),
-      consumer_concurrency: integer(16, 1, 1_000),
-      scheduler_consumer_concurrency: integer(16, 1, 1_000),
-      prefix: text(),
-    }),
-  }),
-  ...providers,
-  apps: named(APP_NAME, optionals<ProviderConfigs>(providers)),
-});
-
 const redis = {
   address: textOrTexts(['redis://127.0.0.1:6379']),
   prefix: text('carillon'),
@@ -225,100 +128,6 @@ const redis = {
 };
 const ENGINES = ['memory', 'redis'] as const;
 const presenceRedis = section<RedisPresenceConfig>({ ...redis, presence_ttl: duration('60s') });
-const PEM = 'PEM text, PEM text in base64, or the path of a PEM file';
-
-const tls = section<TlsOptions>({
-  enabled: flag(),
-  cert_pem: text('', PEM),
-  key_pem: text('', PEM),
-  server_ca_pem: text('', PEM),
-  server_name: text(),
-  insecure_skip_verify: flag(),
-});
-
-const consumer = section<ConsumerConfig>({
-  name: text(),
-  enabled: flag(),
-  type: choice('postgresql', ['postgresql', 'postgresql_wal', 'kafka', 'redis_stream']),
-  max_attempts: integer(30),
-  postgresql: section<PostgresConsumerOptions>({
-    dsn: text(),
-    outbox_table_name: text(),
-    num_partitions: integer(1, 1, 1_000),
-    partition_select_limit: integer(100, 1, 10_000),
-    partition_poll_interval: duration('300ms'),
-    partition_notification_channel: text(),
-    partition_notification_dsn: text(),
-    use_try_lock: flag(),
-  }),
-  postgresql_wal: section<PostgresWalOptions>({
-    dsn: text(),
-    table_name: text(),
-    slot_name: text(),
-    publication_name: text(),
-    create: flag(true),
-    existing_rows: choice('run', ['run', 'skip']),
-    num_workers: integer(16, 1, 1_000),
-    max_queue_size: integer(5_000, 1, 1_000_000),
-    status_interval: duration('10s'),
-    trim: flag(true),
-    trim_interval: duration('1s'),
-    lag_warning_size: integer(1_073_741_824, 1),
-  }),
-  kafka: section<KafkaConsumerOptions>({
-    brokers: texts(),
-    topics: texts(),
-    consumer_group: text(),
-    max_poll_records: integer(100, 1),
-    fetch_max_bytes: integer(52_428_800, 1_024, 1_073_741_824),
-    fetch_max_wait: duration('500ms'),
-    fetch_read_uncommitted: flag(),
-    partition_queue_max_size: integer(1_000, -1),
-    dial_timeout: duration('3s'),
-    session_timeout: duration('10s'),
-    sasl_mechanism: choice('', ['', 'plain', 'scram-sha-256', 'scram-sha-512', 'aws-msk-iam']),
-    sasl_user: text(),
-    sasl_password: text(),
-    tls,
-    instance_id: text(),
-    method_header: text('centrifugo-method'),
-    publication_data_mode: section<PublicationDataMode>({
-      enabled: flag(),
-      channels_header: text('centrifugo-channels'),
-      idempotency_key_header: text('centrifugo-idempotency-key'),
-      delta_header: text('centrifugo-delta'),
-      version_header: text('centrifugo-version'),
-      version_epoch_header: text('centrifugo-version-epoch'),
-      tags_header_prefix: text('centrifugo-tag-'),
-    }),
-  }),
-  redis_stream: section<RedisStreamConsumerOptions>({
-    address: text('redis://127.0.0.1:6379'),
-    user: text(),
-    password: text(),
-    db: integer(0),
-    connect_timeout: duration('1s'),
-    io_timeout: duration('4s'),
-    streams: texts(),
-    consumer_group: text(),
-    visibility_timeout: duration('30s'),
-    num_workers: integer(1, 1, 1_000),
-    max_queue_size: integer(1_000, 1, 1_000_000),
-    delete_settled: flag(),
-    payload_value: text('payload'),
-    method_value: text('method'),
-    publication_data_mode: section<RedisStreamDataMode>({
-      enabled: flag(),
-      channels_value: text('centrifugo-channels'),
-      idempotency_key_value: text('centrifugo-idempotency-key'),
-      delta_value: text('centrifugo-delta'),
-      version_value: text('centrifugo-version'),
-      version_epoch_value: text('centrifugo-version-epoch'),
-      tags_value_prefix: text('centrifugo-tag-'),
-    }),
-  }),
-});
-
 export const CONFIG: Option<Config> = section<Config>({
   http_server: section({ address: text(), port: integer(8000, 0, 65_535) }),
   log: section<Config['log']>({
@@ -396,7 +205,7 @@ export const CONFIG: Option<Config> = section<Config>({
     enabled: flag(true),
     postgresql: section({ dsn: text(), replica_dsn: texts(), pool_size: integer(20, 2, 1_000) }),
   }),
-  push_notifications: pushNotifications,
-  consumers: list(consumer),
+  push_notifications: PUSH_NOTIFICATIONS,
+  consumers: list(CONSUMER),
   shutdown: section({ timeout: duration('30s') }),
 });

@@ -1,15 +1,6 @@
 /** Options of proxies: the application's own HTTP endpoints, which are asked what clients may do. */
 import { duration, flag, integer, list, type Option, section, text, textMap, texts } from './option.ts';
-
-/** How the other side of a TLS connection is checked, and what we show it. Each PEM as `readPem` takes it. */
-export interface TlsClientOptions {
-  enabled: boolean;
-  cert_pem: string;
-  key_pem: string;
-  server_ca_pem: string;
-  server_name: string;
-  insecure_skip_verify: boolean;
-}
+import { TLS, type TlsOptions } from './tls.ts';
 
 /** What an HTTP status of the endpoint means to the client. One of the two has a code. */
 export interface StatusTransform {
@@ -29,7 +20,7 @@ export interface ProxyOptions {
   binary_encoding: boolean;
   include_connection_meta: boolean;
   http: {
-    tls: TlsClientOptions;
+    tls: TlsOptions;
     static_headers: Record<string, string>;
     status_to_code_transforms: StatusTransform[];
   };
@@ -51,14 +42,7 @@ const proxy = {
   binary_encoding: flag(),
   include_connection_meta: flag(),
   http: section<ProxyOptions['http']>({
-    tls: section<TlsClientOptions>({
-      enabled: flag(),
-      cert_pem: text(),
-      key_pem: text(),
-      server_ca_pem: text(),
-      server_name: text(),
-      insecure_skip_verify: flag(),
-    }),
+    tls: TLS,
     static_headers: textMap(),
     status_to_code_transforms: list(
       section<StatusTransform>({

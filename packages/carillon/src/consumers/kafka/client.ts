@@ -13,8 +13,8 @@ import {
   kGetApi,
   SASLMechanisms,
 } from '@platformatic/kafka';
-import type { KafkaConsumerOptions, TlsOptions } from '../../config/config.ts';
-import { readPem } from '../../config/pem.ts';
+import type { KafkaConsumerOptions } from '../../config/config.ts';
+import { readTls } from '../../config/tls.ts';
 
 const CLIENT_ID = 'carillon';
 /** Longer than the broker keeps any request of ours, but for those of a group: see `groupTimeout`. */
@@ -55,7 +55,7 @@ export class KafkaClient {
     this.#serverName = options.tls.server_name;
     this.#connection = {
       connectTimeout: options.dial_timeout,
-      ...(options.tls.enabled && { tls: tlsOf(options.tls, `${optionPath}.tls`) }),
+      ...(options.tls.enabled && { tls: readTls(options.tls, `${optionPath}.tls`) }),
       ...(isSupported(options.sasl_mechanism) && {
         sasl: {
           mechanism: MECHANISMS[options.sasl_mechanism],
@@ -198,16 +198,4 @@ export function describeKafkaError(error: unknown): string {
 
 function isSupported(mechanism: string): mechanism is keyof typeof MECHANISMS {
   return mechanism in MECHANISMS;
-}
-
-function tlsOf(options: TlsOptions, path: string): NonNullable<ConnectionOptions['tls']> {
-  const pem = (key: 'cert_pem' | 'key_pem' | 'server_ca_pem') =>
-    options[key] ? readPem(options[key], `${path}.${key}`) : undefined;
-  const [cert, key, ca] = [pem('cert_pem'), pem('key_pem'), pem('server_ca_pem')];
-  return {
-    ...(cert && { cert }),
-    ...(key && { key }),
-    ...(ca && { ca }),
-    rejectUnauthorized: !options.insecure_skip_verify,
-  };
 }

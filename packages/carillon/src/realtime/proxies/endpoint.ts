@@ -1,7 +1,7 @@
 import { Agent, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as SecureAgent } from 'node:https';
-import { readPem } from '../../config/pem.ts';
 import type { ProxyOptions } from '../../config/proxies.ts';
+import { readTls } from '../../config/tls.ts';
 import type { Logger } from '../../logger.ts';
 import { ClientError, clientError, Disconnect } from '../codes.ts';
 import { encodeJson } from '../json.ts';
@@ -220,11 +220,5 @@ function lowered(headers: Readonly<Record<string, string>>): Record<string, stri
 
 function tlsOf({ http: { tls } }: ProxyOptions): object {
   if (!tls.enabled) return {};
-  return {
-    ...(tls.cert_pem && { cert: readPem(tls.cert_pem, 'http.tls.cert_pem') }),
-    ...(tls.key_pem && { key: readPem(tls.key_pem, 'http.tls.key_pem') }),
-    ...(tls.server_ca_pem && { ca: readPem(tls.server_ca_pem, 'http.tls.server_ca_pem') }),
-    ...(tls.server_name && { servername: tls.server_name }),
-    rejectUnauthorized: !tls.insecure_skip_verify,
-  };
+  return { ...readTls(tls, 'http.tls'), ...(tls.server_name && { servername: tls.server_name }) };
 }
