@@ -386,9 +386,13 @@ test('users bound many at once wait for a change of one of them that has begun',
 // PGlite has one connection: there nothing can begin meanwhile.
 test('a registration waits for a change of its user’s topics that has begun, and has what it brought', {
   skip: withoutPostgres,
-}, async () => {
+}, async (t) => {
   const database = await postgresDatabase();
   const bench = await openPushBench(database.db, { workers: false });
+  t.after(async () => {
+    await bench.close();
+    await database.drop();
+  });
   let registering: Promise<string> | undefined;
   await database.db.transaction(async (tx) => {
     await lockUserTopics(tx, 'patient');
@@ -406,8 +410,6 @@ test('a registration waits for a change of its user’s topics that has begun, a
     include_topics: true,
   });
   assert.deepEqual(items[0]?.topics, ['late']);
-  await bench.close();
-  await database.drop();
 });
 
 /** Whether anybody waits for an advisory lock in this database. */

@@ -88,8 +88,9 @@ suite('clients that misbehave', () => {
     }
   });
 
-  test('a message over the limit closes with 1009, whole, in pieces, or packed small', async () => {
+  test('a message over the limit closes with 1009, whole, in pieces, or packed small', async (t) => {
     const own = await startRealtime({ websocket: { compression: true } });
+    t.after(() => own.close());
     const huge = Buffer.alloc(5_000_000, ' ');
     const whole = new RawClient(own.url);
     await once(whole.socket, 'open');
@@ -98,7 +99,6 @@ suite('clients that misbehave', () => {
     for (let n = 0; n < 100; n++)
       pieces.socket.send(huge.subarray(0, 1_000), { fin: false, compress: false });
     for (const client of [whole, pieces]) assert.equal((await client.closed()).code, 1009);
-    await own.close();
   });
 
   test('a flood of commands is answered as fast as the client reads, or closed', async () => {
@@ -110,7 +110,7 @@ suite('clients that misbehave', () => {
     client.socket.close();
   });
 
-  test('while a command waits nothing more is read, and all of it is answered afterwards', async () => {
+  test('while a command waits nothing more is read, and all of it is answered afterwards', async (t) => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -122,6 +122,10 @@ suite('clients that misbehave', () => {
       return history(...request);
     };
     const own = await startRealtime({ engine });
+    t.after(async () => {
+      await own.close();
+      await engine.close();
+    });
     const client = await RawClient.connected(own.url);
     const [session] = own.realtime.hub.sessionsOf('42');
     assert.ok(session);
@@ -139,14 +143,16 @@ suite('clients that misbehave', () => {
     release();
     for (let n = 0; n < 201; n++) assert.ok((await client.next()).id);
     client.socket.close();
-    await own.close();
-    await engine.close();
   });
 
-  test('a flood through emulation is closed with 3013', async () => {
+  test('a flood through emulation is closed with 3013', async (t) => {
     const engine = memoryEngine();
     engine.broker.history = () => new Promise(() => {});
     const own = await startRealtime({ engine, http_stream: { enabled: true } });
+    t.after(async () => {
+      await own.close();
+      await engine.close();
+    });
     const response = await fetch(`${own.origin}/connection/http_stream`, {
       method: 'POST',
       body: [
@@ -164,12 +170,11 @@ suite('clients that misbehave', () => {
     for (let n = 0; n < 20; n++) await fetch(`${own.origin}/emulation`, { method: 'POST', body });
     const last = (await reader.read()).value ?? '';
     assert.equal(JSON.parse(last).push.disconnect.code, disconnect('tooManyRequests').code);
-    await own.close();
-    await engine.close();
   });
 
-  test('10 000 subscriptions of one connection all get their publications, and are gone with it', async () => {
+  test('10 000 subscriptions of one connection all get their publications, and are gone with it', async (t) => {
     const own = await startRealtime({ client: { channel_limit: 10_000 } });
+    t.after(() => own.close());
     const client = await RawClient.connected(own.url);
     const names = Array.from({ length: 10_001 }, (_, n) => `news:${n}`);
     let refused = 0;
@@ -195,7 +200,6 @@ suite('clients that misbehave', () => {
     client.socket.terminate();
     while (own.realtime.stats().clients > 0) await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual(own.realtime.stats(), { clients: 0, users: 0, channels: 0, subscriptions: 0 });
-    await own.close();
   });
 
   test('connections that say nothing, or not the truth, before they are WebSockets do not disturb', async () => {
@@ -219,8 +223,9 @@ suite('clients that misbehave', () => {
     await othersAreServed();
   });
 
-  test('a client that is cut off in the middle of everything leaves nothing behind', async () => {
+  test('a client that is cut off in the middle of everything leaves nothing behind', async (t) => {
     const own = await startRealtime();
+    t.after(() => own.close());
     for (let n = 0; n < 20; n++) {
       const client = await RawClient.open(own.url);
       client.send(
@@ -238,6 +243,5 @@ suite('clients that misbehave', () => {
     assert.deepEqual(own.realtime.stats(), { clients: 1, users: 1, channels: 0, subscriptions: 0 });
     const presence = await own.realtime.presence.stats('open:0');
     assert.deepEqual(presence, { num_clients: 0, num_users: 0 });
-    await own.close();
   });
 });
