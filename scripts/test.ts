@@ -45,11 +45,11 @@ process.env.TEST_MISSING_SERVICES = missing
 try {
   if (files.e2e.length > 0) await buildWeb();
   const wantsCentrifugo = files.e2e.some((file) => file.includes('centrifugo')) && hasCentrifugo();
-  // Beside the unit tests, which leave a core free. When it fails, its own tests do, too; the others can run.
+  // Beside the unit tests, at a lower priority. When it fails, its own tests do, too; the others can run.
   const centrifugo = wantsCentrifugo
     ? buildCentrifugo().catch((error: Error) => console.error(error.message))
     : undefined;
-  await runFiles(files.unit, Math.max(1, availableParallelism() - 1));
+  await runFiles(files.unit, availableParallelism());
   await centrifugo;
   await runFiles(files.e2e, 1);
 } finally {
