@@ -6,6 +6,7 @@ import type { Broker, PublishOptions } from '../../src/realtime/broker.ts';
 import type { Engine } from '../../src/realtime/engine.ts';
 import { MemoryBroker } from '../../src/realtime/memory-broker.ts';
 import { Shards } from '../../src/realtime/redis/shards.ts';
+import { RedisLink } from '../../src/storage/redis/link.ts';
 import { openRedisEngine } from '../support/engine.ts';
 import { startRedis, type TestRedis, withoutRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
@@ -88,6 +89,27 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
     await broker.subscribe('b');
     await until(async () => (await subscribers('a')) === 0);
     assert.equal(await subscribers('b'), 1);
+  });
+
+  test('a message that cannot be read is left out, told of without its content, and ends nothing', async (t) => {
+    const logged: string[] = [];
+    const note = (fields: object, words: string) => void logged.push(`${words} ${JSON.stringify(fields)}`);
+    const link = await RedisLink.open({
+      address: redis.address,
+      purpose: 'test',
+      logger: { info: note, error: note },
+    });
+    t.after(() => link.close());
+    const heard: unknown[] = [];
+    await link.subscribe(['news'], (message) => heard.push(JSON.parse(message)));
+    await redis.command('PUBLISH', 'news', 'secret');
+    await redis.command('PUBLISH', 'news', '1');
+    await until(() => heard.length > 0);
+    assert.deepEqual(heard, [1]);
+    assert.ok(link.isReady);
+    assert.deepEqual(logged, [
+      'a message of Redis could not be taken, and is left out {"purpose":"test","channel":"news","reason":"it is not ours"}',
+    ]);
   });
 
   test('10 000 channels are subscribed at once', async () => {

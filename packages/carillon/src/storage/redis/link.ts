@@ -192,7 +192,17 @@ export class RedisLink {
     for (const listener of this.#onBack) listener();
   }
 
-  readonly #dispatch = (message: string, channel: string) => this.#listeners.get(channel)?.(message);
+  /** What cannot be read costs itself, not the connection: a throw would end it, and with it all subscriptions. */
+  readonly #dispatch = (message: string, channel: string) => {
+    try {
+      this.#listeners.get(channel)?.(message);
+    } catch (error) {
+      // A parser's words quote what it has read.
+      const about = error instanceof SyntaxError ? { reason: 'it is not ours' } : { err: error };
+      const { purpose, logger } = this.#options;
+      logger.error({ purpose, channel, ...about }, 'a message of Redis could not be taken, and is left out');
+    }
+  };
 
   async #subscribe(channels: readonly string[]): Promise<void> {
     const batches: Promise<unknown>[] = [];
