@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
-import { migrate } from 'carillon';
+import { migrate, UnavailableError } from 'carillon';
 import { postgresDatabase, withoutPostgres } from '../../../../packages/carillon/test/support/database.ts';
 import { MIGRATIONS } from '../src/index.ts';
 import { CarillonClient } from '../src/push/carillon-client.ts';
@@ -100,6 +100,52 @@ suite('events that the API cannot take', { skip: withoutPostgres }, () => {
       await broadcaster.close();
       assert.equal(broadcaster.dropped, 1_007, 'each is counted once');
       assert.ok(carillon.of('broadcast').length <= 2);
+    } finally {
+      await carillon.close();
+      await database.drop();
+    }
+  });
+
+  test('wait while the database is away from which members are read, and come when it is back', async () => {
+    const database = await postgresDatabase();
+    const carillon = new CarillonRecorder();
+    let isAway = true;
+    const warned: object[] = [];
+    const broadcaster = new ApiBroadcaster({
+      db: {
+        ...database.db,
+        // As the pool of a server that cannot be reached answers.
+        query: (text, params) =>
+          isAway
+            ? Promise.reject(new UnavailableError('PostgreSQL', new Error('connect ECONNREFUSED')))
+            : database.db.query(text, params),
+      },
+      server: new CarillonClient({ url: await carillon.start(), apiKey: 'key' }),
+      attempts: 100,
+      otherwise: 'it is lost',
+      logger: {
+        error: () => assert.fail('an event was dropped'),
+        warn: (fields: object) => {
+          warned.push(fields);
+          isAway = false;
+        },
+      },
+    });
+    try {
+      await migrate(database.db, 'grandchat', MIGRATIONS);
+      broadcaster.send({
+        roomId: 1,
+        type: 'message_added',
+        body: { n: 1 },
+        idempotencyKey: 'message_1',
+        toMembers: true,
+        toUsers: [7],
+      });
+      await carillon.until('broadcast', 1);
+      assert.deepEqual(carillon.of('broadcast')[0]?.channels, ['personal:7']);
+      assert.equal(warned.length, 1);
+      await broadcaster.close();
+      assert.equal(broadcaster.dropped, 0);
     } finally {
       await carillon.close();
       await database.drop();

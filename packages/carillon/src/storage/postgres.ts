@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { UnavailableError } from '../errors.ts';
 import type { Database, NotifyListener, Queryable } from './database.ts';
@@ -121,6 +122,8 @@ async function rowsOf<Row>(on: pg.Pool | pg.PoolClient, text: string, params?: r
 }
 
 const MAX_TURNS = 4;
+/** The other one is to have what it waited for before this one is back. */
+const TURN_PAUSE_MS = 20;
 /** Deadlock, and what two transactions cannot both have done. */
 const LOST_RACES = new Set(['40P01', '40001']);
 
@@ -131,6 +134,7 @@ async function repeated<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (turn === MAX_TURNS || !LOST_RACES.has((error as { code?: string }).code ?? '')) throw error;
+      await sleep(TURN_PAUSE_MS * turn * (0.5 + Math.random()));
     }
   }
 }

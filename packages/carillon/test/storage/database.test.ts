@@ -150,7 +150,8 @@ test('two transactions that wait for each other both come to their end', {
     });
   await Promise.all([add(1, 2), add(2, 1)]);
   assert.deepEqual(await db.query('SELECT n FROM pair ORDER BY id'), [{ n: 2 }, { n: 2 }]);
-  assert.equal(runs.length, 3, 'one of them was run again');
+  // Perhaps more than once: whoever is run again may take its row before the other, which waits for it, has woken up.
+  assert.ok(runs.length >= 3, 'one of them was run again');
   await drop();
 });
 

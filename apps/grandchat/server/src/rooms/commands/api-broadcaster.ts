@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Database } from 'carillon';
+import { type Database, UnavailableError } from 'carillon';
 import type { Logger } from 'pino';
-import { type CarillonClient, CarillonError, CarillonUnavailableError } from '../../push/carillon-client.ts';
+import { type CarillonClient, CarillonUnavailableError } from '../../push/carillon-client.ts';
 import type { Broadcaster, RoomEvent } from './room-events.ts';
 import { RoomQueues } from './room-queues.ts';
 
@@ -37,8 +37,8 @@ const QUEUES = { maxPerRoom: 1_000, max: 10_000, concurrency: 8 };
 /**
  * Mode `api`: events are sent to the real-time server when they are committed, by its HTTP API; the writer does not wait.
  *
- * An event *waits* in its room's queue, *is sent* page by page of the room's members, and is *done*. A request that fails in
- * a way that may pass (no connection, no answer in time, status 5xx or 429, error 100 for the whole or for a channel) is
+ * An event *waits* in its room's queue, *is sent* page by page of the room's members, and is *done*. A page or request that
+ * fails in a way that may pass (the database is away, no connection, no answer in time, status 5xx or 429, error 100 for the whole or for a channel) is
  * tried again after a growing pause, with the same idempotency key, so that channels that had it already have it once; the
  * room's later events wait meanwhile, other rooms' do not. A minute after its commit, after the last attempt that it may have, at
  * any other error, when its queue is full and when this process ends, the event is lost: that is the bargain of this mode.
@@ -87,19 +87,20 @@ export class ApiBroadcaster implements Broadcaster {
     return count;
   }
 
-  async #sendWhole({ event, retryUntil }: Waiting): Promise<void> {
-    const { type, body, idempotencyKey } = event;
+  async #sendWhole(waiting: Waiting): Promise<void> {
+    const { type, body, idempotencyKey } = waiting.event;
     const rest = `],"data":${JSON.stringify({ type, body })},"idempotency_key":${JSON.stringify(idempotencyKey)}}`;
     try {
       for (let after = 0; ; ) {
         this.#abort.signal.throwIfAborted();
-        const page = await this.#page(event, after);
-        if (page.count > 0) await this.#broadcast(`{"channels":[${page.channels}${rest}`, event, retryUntil);
+        const page = await this.#repeated(waiting, () => this.#page(waiting.event, after));
+        const request = `{"channels":[${page.channels}${rest}`;
+        if (page.count > 0) await this.#repeated(waiting, () => this.#broadcast(request, waiting.event));
         if (page.count < PAGE) return;
         after = page.last;
       }
     } catch (error) {
-      this.#drop(event, (error as Error).message);
+      this.#drop(waiting.event, (error as Error).message);
     }
   }
 
@@ -121,13 +122,22 @@ export class ApiBroadcaster implements Broadcaster {
     return page as { channels: string; count: number; last: number };
   }
 
-  async #broadcast(request: string, event: RoomEvent, retryUntil: number): Promise<void> {
-    const { server, attempts, logger } = this.#options;
+  async #broadcast(request: string, event: RoomEvent): Promise<void> {
+    const { signal } = this.#abort;
+    const answer = await this.#options.server.callText('broadcast', request, {
+      timeoutMs: TIMEOUT_MS,
+      signal,
+    });
+    this.#checkChannels(answer, event);
+  }
+
+  /** Does a step again while it fails in a way that may pass, as often and as long as it may. */
+  async #repeated<T>({ event, retryUntil }: Waiting, step: () => Promise<T>): Promise<T> {
+    const { attempts, logger } = this.#options;
     const { signal } = this.#abort;
     for (let attempt = 1; ; attempt++) {
       try {
-        const answer = await server.callText('broadcast', request, { timeoutMs: TIMEOUT_MS, signal });
-        return this.#checkChannels(answer, event);
+        return await step();
       } catch (error) {
         const isLast = attempt === attempts || performance.now() > retryUntil;
         if (isLast || signal.aborted || !mayPass(error)) throw error;
@@ -173,7 +183,8 @@ export class ApiBroadcaster implements Broadcaster {
 }
 
 function mayPass(error: unknown): boolean {
-  if (error instanceof CarillonError) return false;
-  const status = error instanceof CarillonUnavailableError ? error.status : undefined;
+  if (error instanceof UnavailableError) return true;
+  if (!(error instanceof CarillonUnavailableError)) return false;
+  const { status } = error;
   return status === undefined || status === 429 || status >= 500;
 }

@@ -47,6 +47,7 @@ export class Expander {
   #unlisten: (() => Promise<void>) | undefined;
   readonly #sleepers = new Set<() => void>();
   #stopped = false;
+  #isFailing = false;
 
   constructor(options: ExpanderOptions) {
     this.#options = options;
@@ -79,8 +80,12 @@ export class Expander {
           'SELECT EXISTS (SELECT FROM chat_event) AS any',
         );
         pause = row?.any ? WAITING_POLL_MS : POLL_MS;
+        this.#isFailing = false;
       } catch (error) {
-        this.#options.logger.error({ err: error }, 'an event could not be expanded, will try again');
+        // Once, until it has succeeded again: an outage is no reason to fill the log.
+        if (!this.#isFailing)
+          this.#options.logger.error({ err: error }, 'an event could not be expanded, will try again');
+        this.#isFailing = true;
         pause = POLL_MS;
       }
       await this.#sleep(pause);
