@@ -7,7 +7,7 @@ import { token } from '../packages/carillon/test/support/realtime.ts';
 import { startServer, type TestServer } from '../packages/carillon/test/support/server.ts';
 import { freePort } from '../scripts/setup/free-ports.ts';
 import { type Centrifugo, startCentrifugo, withoutCentrifugo } from './support/centrifugo.ts';
-import { CONVERSATIONS, PROTOCOL_NAMESPACES } from './support/protocol-conversations.ts';
+import { CONVERSATIONS, PROTOCOL_NAMESPACES } from './support/conversations/index.ts';
 import { Talk } from './support/protocol-talk.ts';
 
 const SECRET = 'a secret for tests';

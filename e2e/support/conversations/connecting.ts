@@ -1,0 +1,85 @@
+import { asks, begins, type Conversation, past, soon, subscribe } from './words.ts';
+
+/** From the first frame to the end of `connect`. */
+export const CONNECTING: readonly Conversation[] = [
+  ['an empty frame', begins(' ')],
+  ['what is no JSON', begins('{"id":1')],
+  ['a list', begins('[1]')],
+  ['a command before connect', begins('{"id":1,"rpc":{}}')],
+  ['a pong before connect', begins('{}')],
+  ['connect without a token', begins('{"id":1,"connect":{}}')],
+  ['a token that is none', begins('{"id":1,"connect":{"token":"x.y.z"}}')],
+  [
+    'a subscription token used to connect',
+    begins(async (talk) =>
+      JSON.stringify({ id: 1, connect: { token: await talk.token({ sub: '42', channel: 'a' }) } }),
+    ),
+  ],
+  [
+    'an unknown namespace asked for at connect',
+    begins(async (talk) =>
+      JSON.stringify({ id: 1, connect: { token: await talk.token({ sub: '42' }), subs: { 'nope:a': {} } } }),
+    ),
+  ],
+  ['an expired token', async (talk) => void (await talk.connect({ sub: '42', exp: past() }))],
+  ['a token that is not valid yet', async (talk) => void (await talk.connect({ sub: '42', nbf: soon() }))],
+  [
+    'a connection that has expired',
+    async (talk) => void (await talk.connect({ sub: '42', expire_at: past() })),
+  ],
+  [
+    'a token for an unknown namespace',
+    async (talk) => void (await talk.connect({ sub: '42', channels: ['nope:a'] })),
+  ],
+  ['a token that expires', async (talk) => void (await talk.connect({ sub: '42', exp: soon() }))],
+  [
+    'a token with info and channels',
+    async (talk) => void (await talk.connect({ sub: '42', info: { a: 1 }, channels: ['news:token'] })),
+  ],
+  [
+    'a token with options for channels',
+    async (talk) =>
+      void (await talk.connect({ sub: '42', subs: { 'open:opts': { info: { i: 1 }, data: { d: 1 } } } })),
+  ],
+  [
+    'channels asked for at connect',
+    async (talk) =>
+      void (await talk.connect(
+        { sub: '42' },
+        { subs: { 'wish:asked': {}, 'plain:no': {}, '$wish:no': {} } },
+      )),
+  ],
+  ['a second connect', asks({ connect: {} })],
+  [
+    'a pong without a ping',
+    async (talk) => {
+      const socket = await talk.connect();
+      socket.send('{}');
+      await talk.closed(socket);
+    },
+  ],
+  ['no known request', asks({ nonsense: {} })],
+  ['a ping', asks({ ping: {} })],
+  ['rpc', asks({ rpc: { method: 'x', data: {} } })],
+  [
+    'send',
+    async (talk) => {
+      const socket = await talk.connect();
+      socket.send('{"send":{"data":{}}}');
+      await talk.closed(socket);
+    },
+  ],
+  [
+    'commands in one frame',
+    async (talk) => {
+      const socket = await talk.connect();
+      await talk.ask(
+        socket,
+        subscribe('news:frame'),
+        { history: { channel: 'news:frame', limit: 0 } },
+        { unsubscribe: { channel: 'news:frame' } },
+      );
+      await talk.settle(socket);
+    },
+  ],
+];
