@@ -3,7 +3,7 @@ import { audience, DEVICE_CONDITIONS } from '../push/devices.ts';
 import { measureFloor, measureWebPush } from '../push/others.ts';
 import { measureRss, RSS_CONDITIONS } from '../push/rss-case.ts';
 import { openStage, PAYLOAD, type Place } from '../push/stage.ts';
-import { UsageError } from '../support/args.ts';
+import { listOf, UsageError } from '../support/args.ts';
 import type { Result, RunOptions, Suite, SuiteReport } from '../support/suite.ts';
 
 /** Goals of the project, on two cores. */
@@ -25,6 +25,7 @@ export const pushSuite: Suite = {
       value: 'N',
       description: 'push_notifications.sender_threads (default 0: one a core, four at the most)',
     },
+    { name: 'places', value: 'LIST', description: 'of postgresql, redis, pglite (default: all)' },
     { name: 'rss', description: 'only memory: audiences of 1,000 and 100,000 in a dry run' },
     { name: 'million', description: 'with --rss: an audience of 1,000,000, too' },
     { name: 'cpu-prof', value: 'DIR', description: 'writes CPU profiles of the server there' },
@@ -55,19 +56,22 @@ async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteRep
   const sizes: Record<Place, number[]> = quick
     ? { postgresql: [1_000, 10_000], redis: [1_000, 10_000], pglite: [1_000] }
     : { postgresql: [1_000, 10_000, 100_000], redis: [1_000, 10_000, 100_000], pglite: [1_000, 10_000] };
-  const places = Object.keys(sizes) as Place[];
+  const all = Object.keys(sizes) as Place[];
+  const places = listOf('push', 'places', flags.places, all, all);
   const stage = await openStage({ cores: flags.cores as string | undefined, places, progress });
   try {
     progress.step('inserting devices');
     // The queue in Redis has its devices in the same PostgreSQL.
-    await stage.fill('postgresql', sizes.postgresql.map(audience));
-    await stage.fill('pglite', sizes.pglite.map(audience));
+    if (places.some((place) => place !== 'pglite'))
+      await stage.fill('postgresql', sizes.postgresql.map(audience));
+    if (places.includes('pglite')) await stage.fill('pglite', sizes.pglite.map(audience));
     const cases = places.flatMap((place) => sizes[place].map((count) => ({ place, count, status: 'full' })));
+    if (places.includes('postgresql')) cases.push({ place: 'postgresql', count: 10_000, status: 'off' });
     const measured: CarillonFigures[] = [];
-    for (const one of [...cases, { place: 'postgresql', count: 10_000, status: 'off' }]) {
+    for (const one of cases) {
       const rounds = one.count > 10_000 || (quick && one.count > 1_000) ? 1 : ROUNDS;
-      const all = { ...one, rounds, senderThreads, profileDir } as CarillonCase;
-      measured.push(await measureCarillon(stage, all, progress));
+      const whole = { ...one, rounds, senderThreads, profileDir } as CarillonCase;
+      measured.push(await measureCarillon(stage, whole, progress));
     }
     const count = quick ? QUICK_WEB_PUSH_COUNT : WEB_PUSH_COUNT;
     const webPush = await measureWebPush(stage, count, quick ? 1 : ROUNDS, progress);

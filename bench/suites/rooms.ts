@@ -8,7 +8,7 @@ import { SCALE_ROOMS } from 'grandchat-server';
 import { type Message, measureNeighbours, measurePush, measureRoom, medianOf } from '../rooms/cases.ts';
 import { openStage, type Stage } from '../rooms/stage.ts';
 import { type Figures, MODES, type Mode, tutorialFigures } from '../rooms/tutorial.ts';
-import { UsageError } from '../support/args.ts';
+import { listOf } from '../support/args.ts';
 import { percentile } from '../support/statistics.ts';
 import { type Result, type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
 import { textTable } from '../support/table.ts';
@@ -46,8 +46,8 @@ interface Row {
 }
 
 async function measureAll({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
-  const modes = listOf('modes', flags.modes, MODES, quick ? QUICK_MODES : MODES);
-  const sizes = listOf('sizes', flags.sizes, SIZES.map(String), SIZES.map(String)).map(Number);
+  const modes = listOf('rooms', 'modes', flags.modes, MODES, quick ? QUICK_MODES : MODES);
+  const sizes = listOf('rooms', 'sizes', flags.sizes, SIZES.map(String), SIZES.map(String)).map(Number);
   const messages = quick ? QUICK_MESSAGES : MESSAGES;
   const further = quick ? QUICK_FURTHER : FURTHER;
   const stage = await openStage(progress);
@@ -170,23 +170,6 @@ function resultsOf({ members, mode, online, messages }: Row): Result[] {
       p99Ms: percentile(values, 0.99),
     });
   });
-}
-
-/** @throws UsageError naming the flag, what is wrong and what is allowed */
-function listOf<T extends string>(
-  name: string,
-  value: string | true | undefined,
-  allowed: readonly T[],
-  fallback: readonly T[],
-): readonly T[] {
-  if (value === undefined) return fallback;
-  const wanted = String(value).split(',');
-  const unknown = wanted.find((one) => !allowed.includes(one as T));
-  if (unknown !== undefined)
-    throw new UsageError(
-      `rooms: --${name} has ${JSON.stringify(unknown)}; allowed are ${allowed.join(', ')}`,
-    );
-  return allowed.filter((one) => wanted.includes(one));
 }
 
 function ms(value: number): string {

@@ -74,3 +74,24 @@ export function usage(suites: readonly Suite[]): string {
     ...lines,
   ].join('\n');
 }
+
+/**
+ * A flag that names some of a few things, e.g. `--modes api,outbox`, in the order of `allowed`.
+ * @throws UsageError naming the flag, what is wrong and what is allowed
+ */
+export function listOf<T extends string>(
+  suite: string,
+  name: string,
+  value: string | true | undefined,
+  allowed: readonly T[],
+  fallback: readonly T[],
+): readonly T[] {
+  if (value === undefined) return fallback;
+  const wanted = String(value).split(',');
+  const unknown = wanted.find((one) => !allowed.includes(one as T));
+  if (unknown !== undefined)
+    throw new UsageError(
+      `${suite}: --${name} has ${JSON.stringify(unknown)}; allowed are ${allowed.join(', ')}`,
+    );
+  return allowed.filter((one) => wanted.includes(one));
+}

@@ -130,6 +130,22 @@ eachQueue('the push queue', (openPlace) => {
     assert.equal(again?.attempt, 1);
   });
 
+  test('what is noted of several jobs at once is noted on each, and of a job that is lost on none', async () => {
+    await queue.accept(push(uid), [send(uid, ['a', 'b', 'c']), send(uid, ['d', 'e']), send(uid, ['f'])]);
+    const [first, second, third] = (await take(queue)) as [Job, Job, Job];
+    await Promise.all([
+      queue.markSettled(first, [2]),
+      queue.markSettled(second, [0]),
+      queue.markSettled(first, [0, 1]),
+      other.markSettled(third, [0]),
+    ]);
+    const again = await takeWhenReady(other, 3);
+    assert.deepEqual(
+      again.map(({ settled }) => settled),
+      [[2, 0, 1], [0], []],
+    );
+  });
+
   test('a lease that is renewed stays', async () => {
     await queue.accept(push(uid), [send(uid, ['a'])]);
     const [job] = await take(queue);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { UnavailableError } from '../../src/errors.ts';
+import { joinedCalls } from '../../src/push/queue/joined-calls.ts';
 import type { FanoutPayload, Job, PushQueue } from '../../src/push/queue/queue.ts';
 import type { StoredPush } from '../../src/push/queue/stored-push.ts';
 import { type FanoutOptions, fanOut } from '../../src/push/worker/fanout.ts';
@@ -183,4 +184,32 @@ test('a push is loaded once for its many jobs, anew after a minute, and what is 
   await assert.rejects(cache.load('broken'));
   await assert.rejects(cache.load('broken'));
   assert.equal(loads, 6);
+});
+
+test('calls that come while one is under way are carried out together, and a failure is told to those it concerns', async () => {
+  const runs: { items: readonly number[]; end: PromiseWithResolvers<void> }[] = [];
+  const call = joinedCalls<number>((items) => {
+    const end = Promise.withResolvers<void>();
+    runs.push({ items, end });
+    return end.promise;
+  });
+  const first = call(1);
+  await Promise.resolve();
+  const [second, third] = [call(2), call(3)];
+  assert.deepEqual(
+    runs.map(({ items }) => items),
+    [[1]],
+    'the first waits for nobody',
+  );
+  runs[0]?.end.reject(new Error('away'));
+  await assert.rejects(first, /away/);
+  await delay(0);
+  runs[1]?.end.resolve();
+  await Promise.all([second, third]);
+  assert.deepEqual(runs[1]?.items, [2, 3]);
+  const fourth = call(4);
+  await delay(0);
+  runs[2]?.end.resolve();
+  await fourth;
+  assert.deepEqual(runs[2]?.items, [4]);
 });

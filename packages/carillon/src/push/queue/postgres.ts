@@ -1,4 +1,5 @@
 import type { Database } from '../../storage/database.ts';
+import { joinedCalls } from './joined-calls.ts';
 import {
   type BuriedLetter,
   DEAD_LETTER_RETENTION_DAYS,
@@ -27,6 +28,12 @@ export interface PostgresQueueOptions {
   readonly onClose?: () => Promise<void>;
 }
 
+/** Indexes of a job that were accepted. */
+interface Note {
+  readonly id: string;
+  readonly indexes: readonly number[];
+}
+
 /** A row of `jsonb_to_recordset` from `jobRows`. */
 const JOB_COLUMNS = 'lane text, uid text, payload json, attempt int, delay float8';
 const JOB_FIELDS = 'id::text AS id, lane, uid, attempt, payload, settled';
@@ -45,6 +52,8 @@ export class PostgresQueue implements PushQueue {
   readonly #deadLetters: string;
   readonly #channel: string;
   readonly #onClose: (() => Promise<void>) | undefined;
+  /** With a dozen jobs under way, their notes would be most of the queue's statements. */
+  readonly #noteSettled = joinedCalls<Note>((notes) => this.#writeNotes(notes));
 
   constructor({ db, workerId, leaseMs, prefix = '', onClose }: PostgresQueueOptions) {
     this.#db = db;
@@ -123,17 +132,13 @@ export class PostgresQueue implements PushQueue {
 
   async renew(ids: readonly string[]): Promise<void> {
     await this.#db.query(
-      `UPDATE ${this.#jobs} SET ready_at = clock_timestamp() + $3::interval
-       WHERE id = ANY($1::bigint[]) AND locked_by = $2`,
+      `UPDATE ${this.#jobs} j SET ready_at = clock_timestamp() + $3::interval FROM ${this.#held('$1', '$2')} WHERE j.id = held.id`,
       [ids, this.#workerId, this.#lease],
     );
   }
 
-  async markSettled(job: Job, indexes: readonly number[]): Promise<void> {
-    await this.#db.query(
-      `UPDATE ${this.#jobs} SET settled = settled || $3::int[] WHERE id = $1::bigint AND locked_by = $2`,
-      [job.id, this.#workerId, indexes],
-    );
+  markSettled(job: Job, indexes: readonly number[]): Promise<void> {
+    return this.#noteSettled({ id: job.id, indexes });
   }
 
   async advance(job: Job, cursor: string, jobs: readonly NewJob[]): Promise<boolean> {
@@ -221,6 +226,27 @@ export class PostgresQueue implements PushQueue {
 
   async close(): Promise<void> {
     await this.#onClose?.();
+  }
+
+  async #writeNotes(notes: readonly Note[]): Promise<void> {
+    await this.#db.query(
+      `UPDATE ${this.#jobs} j SET settled = j.settled || note.indexes
+       FROM ${this.#held('$1', '$2')} JOIN (
+         SELECT u.id, array_agg(u.index ORDER BY u.at) AS indexes
+         FROM unnest($1::bigint[], $3::int[]) WITH ORDINALITY AS u(id, index, at) GROUP BY u.id
+       ) AS note ON note.id = held.id WHERE j.id = held.id`,
+      [
+        notes.flatMap(({ id, indexes }) => indexes.map(() => id)),
+        this.#workerId,
+        notes.flatMap(({ indexes }) => indexes),
+      ],
+    );
+  }
+
+  /** Jobs of this worker, locked in the order of their ids: statements on several could wait for each other else. */
+  #held(ids: string, holder: string): string {
+    return `(SELECT id FROM ${this.#jobs} WHERE id = ANY(${ids}::bigint[]) AND locked_by = ${holder}
+             ORDER BY id FOR UPDATE) AS held`;
   }
 
   /**

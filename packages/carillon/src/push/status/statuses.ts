@@ -126,7 +126,8 @@ export class Statuses {
       ${column} = coalesce(s.${column}, now()), updated_at = now(),
       message_id = CASE WHEN $4 = '' THEN s.message_id ELSE $4 END`;
     const updated = await this.#db.query(
-      `UPDATE carillon_push_statuses s SET ${set} WHERE analytics_uid = $1 AND recipient = $2 AND provider = $3 RETURNING uid`,
+      `UPDATE carillon_push_statuses s SET ${set}
+       WHERE ${ofAnalyticsUid('$1', 'recipient = $2')} AND provider = $3 RETURNING uid`,
       [analyticsUid, deviceId, provider, messageId],
     );
     if (updated.length > 0 || !this.#isSampled(analyticsUid, deviceId)) return;
@@ -192,6 +193,11 @@ function ofPush(
 ): string {
   const conditions = ['true'];
   if (uid) conditions.push(`uid = ${params.add(uid)}`);
-  if (analyticsUid) conditions.push(`analytics_uid = ${params.add(analyticsUid)}`);
+  if (analyticsUid) conditions.push(ofAnalyticsUid(params.add(analyticsUid)));
   return conditions.join(' AND ');
+}
+
+/** Two conditions for two indexes: a push without an analytics uid of its own has its uid there, and no entry in the second. */
+function ofAnalyticsUid(uid: string, rest = 'true'): string {
+  return `(uid = ${uid} AND analytics_uid = ${uid} AND ${rest} OR analytics_uid <> uid AND analytics_uid = ${uid} AND ${rest})`;
 }

@@ -123,4 +123,14 @@ export const PUSH_MIGRATIONS: readonly Migration[] = [
       END
       $$`,
   },
+  {
+    // Few pushes have an analytics uid of their own, and rows come in the order of time: an entry in either of the former indexes
+    // for each row was a third of what recording it cost (17.5 µs, without them 12.5).
+    name: '011_lighter_statuses',
+    sql: `
+      DROP INDEX carillon_push_statuses_analytics, carillon_push_statuses_updated;
+      CREATE INDEX carillon_push_statuses_analytics ON carillon_push_statuses (analytics_uid, recipient)
+        WHERE analytics_uid <> uid;
+      CREATE INDEX carillon_push_statuses_updated ON carillon_push_statuses USING brin (updated_at);`,
+  },
 ];
