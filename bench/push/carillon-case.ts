@@ -15,6 +15,8 @@ export interface CarillonCase {
   readonly status: 'full' | 'off';
   /** The round with the median speed counts. */
   readonly rounds: number;
+  /** Of 500 pushes each: code is compiled and connections are open before anything is measured. */
+  readonly warmUpRounds: number;
   readonly senderThreads: number;
   /** Folder for `--cpu-prof`. */
   readonly profileDir?: string | undefined;
@@ -27,9 +29,7 @@ export interface CarillonFigures {
   readonly failures: readonly string[];
 }
 
-/** Code is compiled and connections are open before anything is measured. */
 const WARM_UP = audience(500);
-const WARM_UP_ROUNDS = 4;
 const POLL_MS = 50;
 
 export function caseName({ place, count, status }: CarillonCase): string {
@@ -54,7 +54,7 @@ export async function measureCarillon(
       await registerByApi(carillon, stage.sink.origin, group);
     }
     const failures: string[] = [];
-    for (let n = 0; n < WARM_UP_ROUNDS; n++) await sendRound(stage, carillon, WARM_UP, progress);
+    for (let n = 0; n < one.warmUpRounds; n++) await sendRound(stage, carillon, WARM_UP, progress);
     const rounds: Round[] = [];
     for (let n = 0; n < one.rounds; n++) {
       const round = await sendRound(stage, carillon, target, progress);
