@@ -1,19 +1,25 @@
 /**
  * What the cryptography of one push costs at the least with `node:crypto`, in a tight loop on one thread: a P-256 key,
- * the exchange, the key derivation of RFC 8291 §3.4, AES-128-GCM. No body is put together, nothing is sent. HMAC is made
- * of `hash()`, which costs less than half of `createHmac`; there is no cheaper way to an exchange than `createECDH`. Run as
- * a process, it posts the median of its rounds.
+ * the exchange, the key derivation of RFC 8291 §3.4, AES-128-GCM. No body is put together, nothing is sent. Twice: as one
+ * would write it, with the functions that are there for it; and as cheap as it goes: the object of the exchange is kept, and
+ * HMAC is made of `hash()`, which costs less than half of `createHmac`. Run as a process, it posts the medians of its rounds.
  */
-import { createCipheriv, createECDH, hash, randomBytes } from 'node:crypto';
+import { createCipheriv, createECDH, hash, hkdfSync, randomBytes } from 'node:crypto';
 import { medianBy } from '../support/statistics.ts';
 
-/** Posted once. */
-export interface FloorReply {
-  readonly type: 'floor';
+export interface Cost {
   readonly perSecond: number;
   readonly cpuMicros: number;
 }
 
+/** Posted once. */
+export interface FloorReply {
+  readonly type: 'floor';
+  readonly plain: Cost;
+  readonly cheapest: Cost;
+}
+
+const WARM_UP_ROUNDS = 2;
 const ROUNDS = 5;
 const MESSAGES = 2_000;
 
@@ -30,7 +36,22 @@ const [key, contentKey, nonce] = [Buffer.alloc(32), Buffer.alloc(32), Buffer.all
 const inner = Buffer.alloc(BLOCK + keyInfo.length);
 const outer = Buffer.alloc(BLOCK + 32);
 
-function encryptOne(n: number): void {
+function encryptPlainly(): void {
+  const pair = createECDH('prime256v1');
+  const publicKey = pair.generateKeys();
+  const secret = pair.computeSecret(receiver);
+  const salt = randomBytes(16);
+  const info = Buffer.concat([Buffer.from('WebPush: info\0'), receiver, publicKey]);
+  const shared = hkdfSync('sha256', secret, auth, info, 32);
+  const contentKey = hkdfSync('sha256', shared, salt, 'Content-Encoding: aes128gcm\0', 16);
+  const nonce = hkdfSync('sha256', shared, salt, 'Content-Encoding: nonce\0', 12);
+  const cipher = createCipheriv('aes-128-gcm', Buffer.from(contentKey), Buffer.from(nonce));
+  cipher.update(plaintext);
+  cipher.final();
+  cipher.getAuthTag();
+}
+
+function encryptCheaply(n: number): void {
   keyInfo.set(exchange.generateKeys(), keyInfo.length - 66);
   const secret = exchange.computeSecret(receiver);
   const salt = salts.subarray((n % 256) * 16, (n % 256) * 16 + 16);
@@ -59,16 +80,22 @@ function hmac(secret: Buffer, data: Buffer, into: Buffer): void {
   into.write(hash('sha256', outer, 'latin1'), 'latin1');
 }
 
-function round(): { perSecond: number; cpuMicros: number } {
-  const startedAt = performance.now();
-  const before = process.threadCpuUsage();
-  for (let n = 0; n < MESSAGES; n++) encryptOne(n);
-  const { user, system } = process.threadCpuUsage(before);
-  const seconds = (performance.now() - startedAt) / 1000;
-  return { perSecond: MESSAGES / seconds, cpuMicros: (user + system) / MESSAGES };
+function measure(encryptOne: (n: number) => void): Cost {
+  const round = () => {
+    const startedAt = performance.now();
+    const before = process.threadCpuUsage();
+    for (let n = 0; n < MESSAGES; n++) encryptOne(n);
+    const { user, system } = process.threadCpuUsage(before);
+    const seconds = (performance.now() - startedAt) / 1000;
+    return { perSecond: MESSAGES / seconds, cpuMicros: (user + system) / MESSAGES };
+  };
+  for (let n = 0; n < WARM_UP_ROUNDS; n++) round();
+  return medianBy(Array.from({ length: ROUNDS }, round), ({ cpuMicros }) => cpuMicros);
 }
 
-round();
-const rounds = Array.from({ length: ROUNDS }, round);
-const reply: FloorReply = { type: 'floor', ...medianBy(rounds, ({ cpuMicros }) => cpuMicros) };
+const reply: FloorReply = {
+  type: 'floor',
+  plain: measure(encryptPlainly),
+  cheapest: measure(encryptCheaply),
+};
 process.send?.(reply);
