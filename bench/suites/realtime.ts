@@ -11,19 +11,37 @@ import { cpuBetween, cpuByThread, totalCpu } from '../support/process-usage.ts';
 import { percentile } from '../support/statistics.ts';
 import { type Result, type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
 
-const HELD = 5_000;
-const QUICK_HELD = 2_000;
 const SUBSCRIBERS = [1, 1_000, 5_000];
-/** So many deliveries a case, whatever the number of subscribers. */
-const DELIVERIES = 1_000_000;
-const QUICK_DELIVERIES = 200_000;
-/** With one subscriber a delivery costs a whole call of the API. */
-const SINGLE = 20_000;
-const LATENCIES = 500;
-const CROWD_LATENCIES = 100;
 const PAUSE_MS = 5;
-/** A garbage collection, and buffers of the handshake, are behind it then. */
-const SETTLE_MS = 3_000;
+
+interface Extent {
+  readonly held: number;
+  /** In each case, whatever the number of subscribers. */
+  readonly deliveries: number;
+  /** With one subscriber a delivery costs a whole call of the API. */
+  readonly single: number;
+  readonly latencies: number;
+  /** The same with many subscribers. */
+  readonly crowdLatencies: number;
+  /** A garbage collection, and buffers of the handshake, are behind it then. */
+  readonly settleMs: number;
+}
+const WHOLE: Extent = {
+  held: 5_000,
+  deliveries: 1_000_000,
+  single: 20_000,
+  latencies: 500,
+  crowdLatencies: 100,
+  settleMs: 3_000,
+};
+const QUICK: Extent = {
+  held: 2_000,
+  deliveries: 200_000,
+  single: 5_000,
+  latencies: 200,
+  crowdLatencies: 30,
+  settleMs: 2_000,
+};
 
 const SUBJECTS = { carillon: carillonSubject, centrifugo: centrifugoSubject, 'socket.io': socketIoSubject };
 
@@ -34,24 +52,23 @@ export const realtimeSuite: Suite = {
 };
 
 async function measureAll({ quick, progress }: RunOptions): Promise<SuiteReport> {
+  const extent = quick ? QUICK : WHOLE;
   const results: Result[] = [];
   for (const [name, start] of Object.entries(SUBJECTS)) {
     progress.step(`${name}: connections held`);
-    results.push(
-      await withSubject(start, (subject, clients) => hold(subject, clients, quick ? QUICK_HELD : HELD)),
-    );
+    results.push(await withSubject(start, (subject, clients) => hold(subject, clients, extent)));
     for (const subscribers of SUBSCRIBERS) {
       progress.step(`${name}: ${subscribers} subscribers`);
       results.push(
-        ...(await withSubject(start, (subject, clients) => fanOut(subject, clients, subscribers, quick))),
+        ...(await withSubject(start, (subject, clients) => fanOut(subject, clients, subscribers, extent))),
       );
     }
   }
   return {
     conditions: [
-      `${quick ? QUICK_HELD : HELD} connections held, each subscribed to one channel; peak RSS is of the server then, its start taken off`,
+      `${extent.held} connections held, each subscribed to one channel; peak RSS is of the server then, its start taken off`,
       'fan-out: a publication of 128 bytes of text by POST /api/publish, four under way at once, counted at the clients',
-      `latency: ${LATENCIES} publications (${CROWD_LATENCIES} to many) one by one, ${PAUSE_MS} ms apart, from the call to its arrival at the last subscriber`,
+      `latency: ${extent.latencies} publications (${extent.crowdLatencies} to many) one by one, ${PAUSE_MS} ms apart, from the call to its arrival at the last subscriber`,
       'clients and publisher in one process beside the server, on the same cores; no history, no token, no compression',
       `load average at the end ${loadavg()[0]?.toFixed(1)}`,
     ],
@@ -77,11 +94,15 @@ async function withSubject<T>(
   }
 }
 
-async function hold(subject: Subject, clients: Peer<ClientsRequest>, count: number): Promise<Result> {
-  await settle();
+async function hold(
+  subject: Subject,
+  clients: Peer<ClientsRequest>,
+  { held: count, settleMs }: Extent,
+): Promise<Result> {
+  await settle(settleMs);
   const before = rssMiB(subject.pid);
   const { seconds } = await open(subject, clients, count);
-  await settle();
+  await settle(settleMs);
   const grown = rssMiB(subject.pid) - before;
   return result(`${count} connections held`, subject.name, {
     perSecond: count / seconds,
@@ -93,10 +114,10 @@ async function fanOut(
   subject: Subject,
   clients: Peer<ClientsRequest>,
   subscribers: number,
-  quick: boolean,
+  extent: Extent,
 ): Promise<Result[]> {
   await open(subject, clients, subscribers);
-  const total = subscribers === 1 ? SINGLE : quick ? QUICK_DELIVERIES : DELIVERIES;
+  const total = subscribers === 1 ? extent.single : extent.deliveries;
   const publications = Math.ceil(total / subscribers);
   await ask(clients, Math.ceil(publications / 10));
   const before = cpuByThread(subject.pid);
@@ -105,7 +126,7 @@ async function fanOut(
   const { ms } = await clients.ask<LatencyAnswer>(
     {
       kind: 'latency',
-      publications: subscribers === 1 ? LATENCIES : CROWD_LATENCIES,
+      publications: subscribers === 1 ? extent.latencies : extent.crowdLatencies,
       pauseMs: PAUSE_MS,
     },
     'latencies',
@@ -153,6 +174,6 @@ function rssMiB(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+function settle(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
