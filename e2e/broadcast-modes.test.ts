@@ -9,7 +9,7 @@ const FAULTY = 120;
 
 interface Mode {
   readonly name: string;
-  readonly env: NodeJS.ProcessEnv;
+  readonly withRedis?: boolean;
   /** Whether a change that is committed is told of even when GrandChat is killed at once. */
   readonly isReliable: boolean;
   /** Whether what was told of after a failure may come before what failed. */
@@ -17,16 +17,19 @@ interface Mode {
 }
 
 const MODES: readonly Mode[] = [
-  { name: 'outbox', env: { GRANDCHAT_BROADCAST_MODE: 'outbox' }, isReliable: true, isOrdered: true },
-  { name: 'api', env: { GRANDCHAT_BROADCAST_MODE: 'api' }, isReliable: false, isOrdered: true },
-  { name: 'cdc', env: { GRANDCHAT_BROADCAST_MODE: 'cdc' }, isReliable: true, isOrdered: true },
-  { name: 'api_cdc', env: { GRANDCHAT_BROADCAST_MODE: 'api_cdc' }, isReliable: true, isOrdered: false },
+  { name: 'outbox', isReliable: true, isOrdered: true },
+  { name: 'api', isReliable: false, isOrdered: true },
+  // As deploy/ has it.
+  { name: 'cdc', withRedis: true, isReliable: true, isOrdered: true },
+  { name: 'api_cdc', isReliable: true, isOrdered: false },
 ];
 
 for (const mode of MODES) {
-  suite(`GrandChat in mode ${mode.name}`, { skip: missing('postgresql') }, () => {
+  const withRedis = mode.withRedis ?? false;
+  const name = `GrandChat in mode ${mode.name}${withRedis ? ' with Redis' : ''}`;
+  suite(name, { skip: missing('postgresql', ...(withRedis ? ['redis' as const] : [])) }, () => {
     test('brings every event to every client once and in order, every push once, and goes on so when all is killed in the middle', async (t) => {
-      const scene = await ModeScene.open(mode.env);
+      const scene = await ModeScene.open({ env: { GRANDCHAT_BROADCAST_MODE: mode.name }, withRedis });
       try {
         const mark = scene.mark();
         for (let n = 0; n < QUIET; n++) await scene.write(n);
@@ -38,30 +41,12 @@ for (const mode of MODES) {
 
         const faults = [
           () => scene.killCarillon(),
-          async () => {
-            scene.postgres.stop({ keep: true });
-            scene.postgres.start();
-          },
-          ...(mode.isReliable
-            ? [
-                async () => {
-                  await scene.stack.killGrandChat();
-                  await scene.stack.startGrandChat();
-                },
-              ]
-            : []),
+          () => scene.killPostgres(),
+          ...(withRedis ? [() => scene.killRedis()] : []),
+          ...(mode.isReliable ? [() => scene.killGrandChat()] : []),
           () => scene.killCarillon(),
         ];
-        let next = QUIET;
-        for (const fault of faults) {
-          let isOver = false;
-          const going = fault().finally(() => {
-            isOver = true;
-          });
-          // Written before, while it is away, and after.
-          for (let count = 0; count < FAULTY / faults.length || !isOver; count++) await scene.write(next++);
-          await going;
-        }
+        for (const fault of faults) await scene.writeDuring(fault, FAULTY / faults.length);
         await scene.visit('fay');
         if (!mode.isOrdered) await scene.untilComplete();
         await scene.assertScreens(4);

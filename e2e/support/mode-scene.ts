@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { startRedis, type TestRedis } from '../../packages/carillon/test/support/redis.ts';
 import { startTestPostgres, type TestPostgres } from '../../scripts/setup/test-postgres.ts';
 import { Person } from './person.ts';
 import { type PushSink, startPushSink } from './push-sink.ts';
@@ -11,10 +12,18 @@ import { Watcher } from './watcher.ts';
 const NOTE_LAG_MS = 300;
 const RETRY_MS = 50;
 
+export interface SceneOptions {
+  /** Further environment of GrandChat and Carillon. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Publications, presence and the push queue are in a Redis of the scene's own, instead of in memory and PostgreSQL. */
+  readonly withRedis?: boolean;
+}
+
 /** Three people with a room open, and one who is away and has a phone, before GrandChat and Carillon on a PostgreSQL of their own. */
 export class ModeScene {
   readonly stack: Stack;
   readonly postgres: TestPostgres;
+  readonly redis: TestRedis | undefined;
   readonly sink: PushSink;
   readonly roomId: number;
   readonly watchers: readonly Watcher[];
@@ -25,22 +34,25 @@ export class ModeScene {
   readonly #kills: number[] = [];
 
   private constructor(
-    scene: Pick<ModeScene, 'stack' | 'postgres' | 'sink' | 'roomId' | 'watchers'>,
+    scene: Pick<ModeScene, 'stack' | 'postgres' | 'redis' | 'sink' | 'roomId' | 'watchers'>,
     away: Person,
   ) {
     this.stack = scene.stack;
     this.postgres = scene.postgres;
+    this.redis = scene.redis;
     this.sink = scene.sink;
     this.roomId = scene.roomId;
     this.watchers = scene.watchers;
     this.#away = away;
   }
 
-  static async open(env: NodeJS.ProcessEnv): Promise<ModeScene> {
+  static async open({ env, withRedis = false }: SceneOptions): Promise<ModeScene> {
     const closers: (() => unknown)[] = [];
     try {
       const postgres = await startTestPostgres();
       closers.push(() => postgres.stop());
+      const redis = withRedis ? await startRedis() : undefined;
+      closers.push(() => redis?.drop());
       const sink = await startPushSink();
       closers.push(() => sink.close());
       const stack = await startStack({
@@ -53,6 +65,7 @@ export class ModeScene {
           GRANDCHAT_REQUESTS_PER_MINUTE: '100000',
           // What is away on purpose would be told of at length.
           CARILLON_LOG_LEVEL: 'none',
+          ...(redis && redisEnvironment(redis)),
           ...env,
         },
       });
@@ -65,7 +78,7 @@ export class ModeScene {
       const token = sink.subscription('dora');
       await dora.post('/api/device/register/', { device: { provider: 'webpush', token, platform: 'web' } });
       const watchers = await Promise.all([ann, bob, cid].map((person) => Watcher.open(person, roomId)));
-      return new ModeScene({ stack, postgres, sink, roomId, watchers }, dora);
+      return new ModeScene({ stack, postgres, redis, sink, roomId, watchers }, dora);
     } catch (error) {
       for (const closer of closers.reverse()) await closer();
       throw error;
@@ -87,10 +100,35 @@ export class ModeScene {
     }
   }
 
+  /** Writes before something happens, while it does, and after: `count` messages at least. */
+  async writeDuring(happening: () => Promise<unknown>, count: number): Promise<void> {
+    let isOver = false;
+    const going = happening().finally(() => {
+      isOver = true;
+    });
+    for (let n = 0; n < count || !isOver; n++) await this.write(this.written.length);
+    await going;
+  }
+
   async killCarillon(): Promise<void> {
     await this.stack.killCarillon();
     this.#kills.push(performance.now());
     await this.stack.startCarillon();
+  }
+
+  async killGrandChat(): Promise<void> {
+    await this.stack.killGrandChat();
+    await this.stack.startGrandChat();
+  }
+
+  async killPostgres(): Promise<void> {
+    this.postgres.stop({ keep: true });
+    this.postgres.start();
+  }
+
+  async killRedis(): Promise<void> {
+    await this.redis?.kill();
+    await this.redis?.start();
   }
 
   /** Somebody joins and leaves: two more events for everybody. */
@@ -177,6 +215,16 @@ export class ModeScene {
     for (const watcher of this.watchers) watcher.close();
     await this.stack.close();
     this.sink.close();
+    await this.redis?.drop();
     this.postgres.stop();
   }
+}
+
+function redisEnvironment({ address }: TestRedis): NodeJS.ProcessEnv {
+  return {
+    CARILLON_ENGINE_TYPE: 'redis',
+    CARILLON_ENGINE_REDIS_ADDRESS: address,
+    CARILLON_PUSH_NOTIFICATIONS_QUEUE_TYPE: 'redis',
+    CARILLON_PUSH_NOTIFICATIONS_QUEUE_REDIS_ADDRESS: address,
+  };
 }

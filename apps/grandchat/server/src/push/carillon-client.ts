@@ -33,9 +33,12 @@ export interface CallOptions {
 export class CarillonClient {
   readonly #url: string;
   readonly #apiKey: string;
+  /** For words: another server than Carillon may be meant. */
+  readonly #host: string;
 
   constructor({ url, apiKey }: { url: string; apiKey: string }) {
     this.#url = url.replace(/\/$/, '');
+    this.#host = new URL(url).host;
     this.#apiKey = apiKey;
   }
 
@@ -49,7 +52,7 @@ export class CarillonClient {
     try {
       answer = JSON.parse(text) as typeof answer;
     } catch (error) {
-      throw new CarillonUnavailableError(`Carillon, ${method}: ${(error as Error).message}`, {
+      throw new CarillonUnavailableError(`${this.#host}, ${method}: ${reasonOf(error)}`, {
         cause: error,
       });
     }
@@ -78,18 +81,24 @@ export class CarillonClient {
       status = response.status;
       text = await response.text();
     } catch (error) {
-      throw new CarillonUnavailableError(`Carillon, ${method}: ${(error as Error).message}`, {
+      throw new CarillonUnavailableError(`${this.#host}, ${method}: ${reasonOf(error)}`, {
         cause: error,
       });
     }
     if (status === 400) throw new CarillonError(107, text);
     if (status !== 200)
-      throw new CarillonUnavailableError(`Carillon, ${method}: status ${status}`, { status });
+      throw new CarillonUnavailableError(`${this.#host}, ${method}: status ${status}`, { status });
     const error = topLevelError(text);
-    if (error?.code === 100) throw new CarillonUnavailableError(`Carillon, ${method}: ${error.message}`);
+    if (error?.code === 100) throw new CarillonUnavailableError(`${this.#host}, ${method}: ${error.message}`);
     if (error) throw new CarillonError(error.code, error.message);
     return text;
   }
+}
+
+/** `fetch` says "fetch failed", and why in the cause. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error && cause.message ? cause.message : message;
 }
 
 /** An answer is `{"result": …}` or `{"error": {code, message}}`; only the second kind, which is short, is read. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Database, UnavailableError } from 'carillon';
 import type { Logger } from 'pino';
 import { type CarillonClient, CarillonUnavailableError } from '../../push/carillon-client.ts';
+import { RepeatedLog } from './repeated-log.ts';
 import type { Broadcaster, RoomEvent } from './room-events.ts';
 import { RoomQueues } from './room-queues.ts';
 
@@ -17,8 +18,8 @@ export interface ApiBroadcasterOptions {
   readonly server: CarillonClient;
   /** How often one request is tried at most. */
   readonly attempts: number;
-  /** What becomes of an event that could not be sent, for the log. */
-  readonly otherwise: string;
+  /** What becomes of an event that could not be sent, for the log, where it is an error if that is its loss. */
+  readonly otherwise: 'it is lost' | 'it comes by chat_cdc';
   readonly logger: Pick<Logger, 'warn' | 'error'>;
 }
 
@@ -30,6 +31,8 @@ const MAX_PAUSE_MS = 2_000;
 /** From its commit on; far less than a server remembers keys (300 s). */
 const RETRY_MS = 60_000;
 const CLOSE_MS = 5_000;
+const LOG_EVERY_MS = 10_000;
+const STOPS = new Error('GrandChat stops');
 /** Events for single users that are sent side by side. */
 const SIDE_BY_SIDE = 32;
 const QUEUES = { maxPerRoom: 1_000, max: 10_000, concurrency: 8 };
@@ -51,10 +54,22 @@ export class ApiBroadcaster implements Broadcaster {
   readonly #options: ApiBroadcasterOptions;
   readonly #abort = new AbortController();
   readonly #queues: RoomQueues<Waiting>;
+  readonly #failures: RepeatedLog;
+  readonly #drops: RepeatedLog;
   #dropped = 0;
 
   constructor(options: ApiBroadcasterOptions) {
     this.#options = options;
+    const { logger, otherwise } = options;
+    this.#failures = new RepeatedLog({
+      everyMs: LOG_EVERY_MS,
+      write: (fields) => logger.warn(fields, 'an event could not be sent, will try again'),
+    });
+    const level = otherwise === 'it is lost' ? 'error' : 'warn';
+    this.#drops = new RepeatedLog({
+      everyMs: LOG_EVERY_MS,
+      write: (fields) => logger[level](fields, `an event was not sent by the API: ${otherwise}`),
+    });
     this.#queues = new RoomQueues({ ...QUEUES, work: (events) => this.#sendFirst(events) });
   }
 
@@ -67,8 +82,8 @@ export class ApiBroadcaster implements Broadcaster {
 
   send(event: RoomEvent): void {
     const waiting = { event, retryUntil: performance.now() + RETRY_MS };
-    if (this.#abort.signal.aborted) this.#drop(event, 'GrandChat stops');
-    else if (!this.#queues.add(event.roomId, waiting)) this.#drop(event, 'too many events wait');
+    if (this.#abort.signal.aborted) this.#drop(event, STOPS);
+    else if (!this.#queues.add(event.roomId, waiting)) this.#drop(event, new Error('too many events wait'));
   }
 
   async close(): Promise<void> {
@@ -76,6 +91,8 @@ export class ApiBroadcaster implements Broadcaster {
     await this.#queues.idle();
     clearTimeout(timer);
     this.#abort.abort();
+    this.#failures.close();
+    this.#drops.close();
   }
 
   /** The first event; or, of those for single users, as many as stand at the head: their order does not matter. */
@@ -100,7 +117,7 @@ export class ApiBroadcaster implements Broadcaster {
         after = page.last;
       }
     } catch (error) {
-      this.#drop(waiting.event, (error as Error).message);
+      this.#drop(waiting.event, this.#abort.signal.aborted ? STOPS : (error as Error));
     }
   }
 
@@ -133,7 +150,7 @@ export class ApiBroadcaster implements Broadcaster {
 
   /** Does a step again while it fails in a way that may pass, as often and as long as it may. */
   async #repeated<T>({ event, retryUntil }: Waiting, step: () => Promise<T>): Promise<T> {
-    const { attempts, logger } = this.#options;
+    const { attempts } = this.#options;
     const { signal } = this.#abort;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -143,13 +160,7 @@ export class ApiBroadcaster implements Broadcaster {
         if (isLast || signal.aborted || !mayPass(error)) throw error;
         const pause =
           Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1)) * (0.75 + Math.random() / 2);
-        // Once for each event: an outage is no reason to fill the log.
-        if (attempt === 1) {
-          logger.warn(
-            { room: event.roomId, key: event.idempotencyKey, reason: (error as Error).message },
-            'an event could not be sent, will try again',
-          );
-        }
+        if (attempt === 1) this.#failures.note((error as Error).message, aboutEvent(event, error as Error));
         await delay(pause, undefined, { signal });
       }
     }
@@ -173,13 +184,14 @@ export class ApiBroadcaster implements Broadcaster {
     }
   }
 
-  #drop(event: RoomEvent, reason: string): void {
+  #drop(event: RoomEvent, error: Error): void {
     this.#dropped += 1;
-    this.#options.logger.error(
-      { room: event.roomId, key: event.idempotencyKey, reason, dropped: this.#dropped },
-      `an event was not sent by the API: ${this.#options.otherwise}`,
-    );
+    this.#drops.note(error.message, { ...aboutEvent(event, error), dropped: this.#dropped });
   }
+}
+
+function aboutEvent({ roomId, idempotencyKey }: RoomEvent, error: Error): object {
+  return { room: roomId, key: idempotencyKey, reason: error.message };
 }
 
 function mayPass(error: unknown): boolean {

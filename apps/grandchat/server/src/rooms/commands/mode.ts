@@ -2,7 +2,7 @@ import { type Database, parseDuration } from 'carillon';
 import type { Logger } from 'pino';
 import { CarillonClient } from '../../push/carillon-client.ts';
 import type { MessagePushOptions } from '../../push/message-push.ts';
-import { ApiBroadcaster } from './api-broadcaster.ts';
+import { ApiBroadcaster, type ApiBroadcasterOptions } from './api-broadcaster.ts';
 import { BothBroadcasters } from './both-broadcasters.ts';
 import { CdcRetention, DEFAULT_CDC_RETENTION_MS } from './cdc-retention.ts';
 import { CommandTable } from './command-table.ts';
@@ -106,7 +106,7 @@ function createBroadcaster(
   table: CommandTable,
   { db, realtime, logger }: CommandsOptions,
 ): Broadcaster {
-  const api = (attempts: number, otherwise: string) =>
+  const api = (attempts: number, otherwise: ApiBroadcasterOptions['otherwise']) =>
     new ApiBroadcaster({ db, server: new CarillonClient(realtime), attempts, otherwise, logger });
   switch (mode) {
     case 'outbox':
