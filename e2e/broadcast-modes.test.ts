@@ -1,5 +1,4 @@
 /** Every mode in which GrandChat tells of its changes, from a message to WebSockets and pushes, quiet and with everything killed. */
-import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { ModeScene } from './support/mode-scene.ts';
 import { missing } from './support/requires.ts';
@@ -35,7 +34,7 @@ for (const mode of MODES) {
         for (let n = 0; n < QUIET; n++) await scene.write(n);
         await scene.visit('eve');
         await scene.assertScreens(4);
-        await until(scene, mark, QUIET + 2);
+        await scene.untilWire(mark, QUIET + 2);
         scene.assertWire(mark, scene.written, 2);
         await scene.assertPushes();
 
@@ -59,13 +58,4 @@ for (const mode of MODES) {
       }
     });
   });
-}
-
-/** The screens have it by their answers to the writers; the wire may need a moment more. */
-async function until(scene: ModeScene, since: readonly number[], count: number): Promise<void> {
-  for (const [index, watcher] of scene.watchers.entries())
-    await watcher.until(
-      () => watcher.events.slice(since[index]).filter(({ type }) => type !== 'room_read').length >= count,
-    );
-  assert.ok(scene.watchers.every((watcher) => watcher.isConnected()));
 }

@@ -7,41 +7,38 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
-import pg from 'pg';
-import { createPostgresDatabase } from '../packages/carillon/test/support/database.ts';
 import { startKafka, type TestKafka } from '../packages/carillon/test/support/kafka.ts';
 import { startConnect, type TestConnect } from '../packages/carillon/test/support/kafka-connect.ts';
 import { DEPLOY } from './support/compose.ts';
-import { Person } from './support/person.ts';
-import { type PushSink, startPushSink } from './support/push-sink.ts';
+import { ModeScene } from './support/mode-scene.ts';
 import { missing } from './support/requires.ts';
-import { type Stack, startStack } from './support/stack.ts';
-import { Watcher } from './support/watcher.ts';
 
 const FILE = join(DEPLOY, 'debezium', 'connector.json');
 const SCRIPT = join(DEPLOY, 'debezium', 'register.mjs');
 const CARILLON_FILE = join(DEPLOY, 'carillon-kafka.json');
 const { name: NAME } = JSON.parse(readFileSync(FILE, 'utf8')) as { name: string };
-const SLOT = 'grandchat_cdc';
+
+const QUIET = 20;
+const FAULTY = 30;
 
 suite('the registration of Debezium’s connector', { skip: missing('postgresql', 'kafka') }, () => {
   const closers: (() => unknown)[] = [];
   let kafka: TestKafka;
   let connect: TestConnect;
-  let sink: PushSink;
-  let stack: Stack;
-  let ann: Person;
-  let room: number;
-  let screen: Watcher;
+  let scene: ModeScene;
 
   before(async () => {
-    const { dsn, drop } = await createPostgresDatabase();
-    closers.push(() => dropWithSlot(dsn, drop));
-    sink = await startPushSink();
-    closers.push(() => sink.close());
     kafka = await startKafka();
     closers.push(() => kafka.drop());
-    const { hostname, port, username, pathname } = new URL(dsn);
+    const { consumers } = JSON.parse(readFileSync(CARILLON_FILE, 'utf8')) as { consumers: object[] };
+    scene = await ModeScene.open({
+      env: {
+        GRANDCHAT_BROADCAST_MODE: 'cdc',
+        CARILLON_CONSUMERS: JSON.stringify(consumers).replace('kafka:9092', kafka.broker),
+      },
+    });
+    closers.push(() => scene.close());
+    const { hostname, port, username, pathname } = new URL(scene.postgres.dsn);
     connect = await startConnect(kafka.broker, {
       DATABASE_HOST: hostname,
       DATABASE_PORT: port,
@@ -50,25 +47,6 @@ suite('the registration of Debezium’s connector', { skip: missing('postgresql'
       DATABASE_NAME: pathname.slice(1),
     });
     closers.push(() => connect.drop());
-    const { consumers } = JSON.parse(readFileSync(CARILLON_FILE, 'utf8')) as { consumers: object[] };
-    stack = await startStack({
-      dsn,
-      env: {
-        GRANDCHAT_BROADCAST_MODE: 'cdc',
-        CARILLON_CONSUMERS: JSON.stringify(consumers).replace('kafka:9092', kafka.broker),
-        CARILLON_PUSH_NOTIFICATIONS_WEBPUSH_INSECURE_ENDPOINT_ORIGINS: sink.origin,
-      },
-    });
-    closers.push(() => stack.close());
-    ann = await Person.signUp(stack.origin, 'ann');
-    const bob = await Person.signUp(stack.origin, 'bob');
-    room = await ann.createRoom('Through Kafka');
-    await bob.join(room);
-    await bob.post('/api/device/register/', {
-      device: { provider: 'webpush', platform: 'web', token: sink.subscription('bob') },
-    });
-    screen = await Watcher.open(bob, room);
-    closers.push(() => screen.close());
   });
   after(async () => {
     for (const closer of closers.reverse()) await closer();
@@ -77,7 +55,7 @@ suite('the registration of Debezium’s connector', { skip: missing('postgresql'
   const connectors = async () => (await (await fetch(`${connect.url}/connectors`)).json()) as string[];
 
   test('can be repeated, changes nothing then, and shows no password', async () => {
-    await ann.write(room, 'before there is a connector');
+    await scene.write(0);
     assert.deepEqual(await register(connect.url, FILE), {
       code: 0,
       words: `connector ${NAME}: made, and running`,
@@ -91,17 +69,34 @@ suite('the registration of Debezium’s connector', { skip: missing('postgresql'
     assert.doesNotMatch(config, /of no use here/);
   });
 
-  test('brings every event of GrandChat’s over Kafka to a WebSocket and a device, once and in order, those from before it, too', async () => {
-    await ann.write(room, 'with the connector');
-    const arrived = () =>
-      screen.events.flatMap((event) => (event.type === 'message_added' ? [event.body.content] : []));
-    await screen.until(() => arrived().length >= 2);
-    assert.deepEqual(arrived(), ['before there is a connector', 'with the connector']);
-    while (sink.pushes.length < 2) await sink.next();
-    assert.deepEqual(sink.pushes.map(({ payload }) => payload.notification.data.text).sort(), [
-      'before there is a connector',
-      'with the connector',
-    ]);
+  test('brings every event of GrandChat’s over Kafka to WebSockets and a device, once and in order, those from before it, too', async () => {
+    for (let n = 1; n < QUIET; n++) await scene.write(n);
+    await scene.visit('eve');
+    await scene.assertScreens(4);
+    // Besides messages and the visit: three people have joined, before there was a connector.
+    const heard = scene.watchers.map(({ events }) =>
+      events.findIndex(({ type }) => type === 'message_added'),
+    );
+    await scene.untilWire(heard, QUIET + 2);
+    scene.assertWire(heard, scene.written, 2);
+    await scene.assertPushes();
+  });
+
+  test('loses nothing when Kafka, Connect, PostgreSQL, GrandChat and Carillon are killed while people write', async (t) => {
+    const faults = [
+      () => restart(connect),
+      () => restart(kafka),
+      () => scene.killCarillon(),
+      () => scene.killPostgres(),
+      () => scene.killGrandChat(),
+    ];
+    for (const fault of faults) await scene.writeDuring(fault, FAULTY);
+    await scene.visit('fay');
+    await scene.assertScreens(4);
+    const { doubled } = await scene.assertPushes();
+    t.diagnostic(
+      `${scene.written.length} messages, ${faults.length} kills: lost 0, pushes doubled ${doubled}`,
+    );
   });
 
   test('is undone under the same name, and that can be repeated, too', async () => {
@@ -144,18 +139,7 @@ async function register(url: string, ...args: string[]): Promise<{ code: number;
   return { code, words: words.trim() };
 }
 
-/** A database with a slot on it cannot be dropped. */
-async function dropWithSlot(dsn: string, drop: () => Promise<void>): Promise<void> {
-  const database = new pg.Client({ connectionString: dsn });
-  await database.connect();
-  try {
-    // The server notices a moment later that a reader is gone.
-    const free = 'FROM pg_replication_slots WHERE slot_name = $1';
-    while ((await database.query(`SELECT 1 ${free} AND active`, [SLOT])).rows.length > 0)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    await database.query(`SELECT pg_drop_replication_slot(slot_name) ${free}`, [SLOT]);
-  } finally {
-    await database.end();
-  }
-  await drop();
+async function restart(service: { kill(): Promise<void>; start(): Promise<void> }): Promise<void> {
+  await service.kill();
+  await service.start();
 }

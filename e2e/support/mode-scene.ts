@@ -147,6 +147,15 @@ export class ModeScene {
     }
   }
 
+  /** Waits until so many events, what people have read aside, came to each client. The screens may have them by other ways. */
+  async untilWire(since: readonly number[], count: number): Promise<void> {
+    for (const [index, watcher] of this.watchers.entries())
+      await watcher.until(
+        () => watcher.events.slice(since[index]).filter(({ type }) => type !== 'room_read').length >= count,
+      );
+    assert.ok(this.watchers.every((watcher) => watcher.isConnected()));
+  }
+
   /** Every screen shows every message once and in order, and the number of members. */
   async assertScreens(members: number): Promise<void> {
     const last = this.written.at(-1) as number;
