@@ -8,6 +8,8 @@ import { KafkaConsumer } from './kafka/kafka-consumer.ts';
 import { DatabaseParkingLot, NO_PARKING_LOT, type ParkingLot } from './parking.ts';
 import { PostgresOutboxConsumer } from './postgres-outbox.ts';
 import { buildPostgresWal, watchDisabledWal } from './postgres-wal/build.ts';
+import { warnOfForgottenSlots } from './postgres-wal/forgotten-slots.ts';
+import { slotName } from './postgres-wal/slot.ts';
 import { RedisStreamConsumer } from './redis-stream/redis-stream-consumer.ts';
 
 export interface ConsumersOptions {
@@ -108,6 +110,10 @@ export async function startConsumers(options: ConsumersOptions): Promise<() => P
       await consumer.start();
       logger.info({ consumer: name, type }, 'consumer started');
     }
+    const slots = options.config.consumers
+      .filter(({ type }) => type === 'postgresql_wal')
+      .map(({ name, postgresql_wal }) => slotName(name, postgresql_wal));
+    if (options.db) await warnOfForgottenSlots(options.db, slots, logger);
     return close;
   } catch (error) {
     await close();

@@ -134,6 +134,41 @@ suite('the table and the log behind the WAL consumer', { skip: withoutPostgres }
     );
   });
 
+  test('a slot whose consumer was taken out of the configuration is warned of at the start of the server on its database', async () => {
+    const place = await openPlace();
+    const database = { enabled: true, postgresql: { dsn: place.dsn } };
+    const start = async (consumers: object[]) => {
+      const recorder = new Recorder();
+      const server = await startServer({ database, consumers }, { logger: recorder.logger });
+      cleanups.push(() => server.close());
+      return { recorder, server };
+    };
+    const consumer = {
+      name: 'orders',
+      enabled: true,
+      type: 'postgresql_wal',
+      postgresql_wal: { table_name: 'commands', slot_name: place.slot, publication_name: 'commands_pub' },
+    };
+    const { recorder, server } = await start([consumer]);
+    await place.put([{ method: 'publish', payload: { channel: 'news', data: 1 } }]);
+    const noted = 'SELECT FROM carillon_wal_progress WHERE slot = $1';
+    await place.until(async () => (await place.db.query(noted, [place.slot])).length > 0);
+    assert.ok(!recorder.logged.some((line) => /no consumer/.test(line)));
+    await server.close();
+    const active = 'SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active';
+    await place.until(async () => (await place.db.query(active, [place.slot])).length === 0);
+    for (const [consumers, warnings] of [
+      [[], 1],
+      [[{ ...consumer, enabled: false }], 0],
+    ] as const) {
+      const next = await start([...consumers]);
+      const said = next.recorder.logged.filter((line) => /no consumer of the configuration reads/.test(line));
+      assert.equal(said.length, warnings);
+      assert.ok(said.every((line) => line.includes(`pg_drop_replication_slot('${place.slot}')`)));
+      await next.server.close();
+    }
+  });
+
   test('a slot whose log PostgreSQL has thrown away is told, with what to do; after that nothing of the table is lost', async () => {
     const postgres = await startTestPostgres([
       'max_slot_wal_keep_size=1MB',
