@@ -1,5 +1,6 @@
 /** GrandChat as a process of its own, configured by environment. */
 import { loadSecrets, openDatabase } from 'carillon';
+import { pino } from 'pino';
 import { startGrandChat } from './grandchat.ts';
 import { firebaseFromEnvironment } from './push/firebase.ts';
 import { broadcastFromEnvironment } from './rooms/commands/mode.ts';
@@ -7,6 +8,7 @@ import { realtimeFromEnvironment } from './rooms/commands/realtime-server.ts';
 import { limitsFromEnvironment } from './services.ts';
 
 const { env } = process;
+const logger = pino({ name: 'grandchat', level: 'warn' });
 
 try {
   const dsn = required('DATABASE_URL', 'postgresql://user:password@host:5432/name');
@@ -15,11 +17,12 @@ try {
   );
   const db = await openDatabase({
     dsn,
-    onError: (error) => console.error(`database connection lost: ${error.message}`),
+    onError: (error) => logger.error({ err: error }, 'database connection lost'),
   });
   const port = Number(env.GRANDCHAT_PORT || 9000);
   const grandchat = await startGrandChat({
     db,
+    logger,
     port,
     origin: env.GRANDCHAT_ORIGIN || `http://localhost:${port}`,
     carillon: {
