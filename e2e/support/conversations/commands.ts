@@ -23,6 +23,19 @@ export const COMMANDS: readonly Conversation[] = [
       { publish: { channel: 'object:a', data: { a: 1 } } },
     ),
   ],
+  [
+    'publish: no data, where any bytes are data',
+    async (talk) => {
+      const channel = 'bytes:none';
+      const socket = await talk.connect();
+      await talk.ask(socket, subscribe(channel));
+      await talk.ask(socket, { publish: { channel } });
+      await talk.ask(socket, { publish: { channel, data: null } });
+      await talk.api('publish', { channel });
+      await talk.until(socket, (message) => JSON.stringify(message).includes('"offset":3'));
+      await talk.ask(socket, { history: { channel, limit: 10 } });
+    },
+  ],
   ['publish: a map', asks({ publish: { channel: 'open:a', data: 1, type: 1, key: 'k' } })],
   ['publish: no channel', asks({ publish: { channel: '', data: 1 } })],
   [

@@ -53,6 +53,14 @@ export const PROTOCOL_NAMESPACES = [
     allow_subscribe_for_client: true,
     allow_publish_for_client: true,
   },
+  {
+    name: 'bytes',
+    ...HISTORY,
+    publication_data_format: 'binary',
+    allow_subscribe_for_client: true,
+    allow_publish_for_client: true,
+    allow_history_for_client: true,
+  },
   { name: 'regex', channel_regex: '^[a-z]+$', allow_subscribe_for_client: true },
   { name: 'plain' },
 ];

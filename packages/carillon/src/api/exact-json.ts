@@ -2,7 +2,7 @@
  * JSON in and out of the server API without loss: a number that a JavaScript number cannot hold, such as a 64-bit id, comes out of
  * payloads as it went in.
  */
-import { RawBytes, RawJson } from '../realtime/payload.ts';
+import { isEmpty, RawBytes, RawJson } from '../realtime/payload.ts';
 
 /** Members of requests that hold the application's own JSON, which is passed on and never looked at. */
 const PAYLOADS = new Set(['data', 'info', 'params']);
@@ -71,7 +71,7 @@ export function encodeResult(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
   let text = '';
   for (const [key, member] of Object.entries(value)) {
-    if (member === undefined) continue;
+    if (member === undefined || (member instanceof RawBytes && isEmpty(member))) continue;
     const encoded =
       member instanceof RawBytes
         ? `${JSON.stringify(`b64${key}`)}:"${member.bytes.toString('base64')}"`

@@ -1,7 +1,7 @@
 import type { ChannelOptions, NamespaceOptions } from '../config/config.ts';
 import type { HistoryOptions } from './broker.ts';
 import type { Override } from './claims.ts';
-import { type Payload, RawBytes } from './payload.ts';
+import { isEmpty, type Payload, RawBytes } from './payload.ts';
 
 /** A channel's name taken apart (client-protocol, section 8). */
 export interface Channel {
@@ -71,7 +71,7 @@ export class Channels {
   dataProblem({ options }: Pick<Channel, 'options'>, data: Payload | undefined): string | undefined {
     const format = options.publication_data_format || this.#config.publication_data_format;
     if (format === 'binary') return undefined;
-    if (data === undefined || (data instanceof RawBytes && data.bytes.length === 0)) return 'is required';
+    if (data === undefined || isEmpty(data)) return 'is required';
     if (format === '') return undefined;
     if (data instanceof RawBytes) return 'must be JSON in this namespace';
     if (format === 'json_object' && !data.text.trimStart().startsWith('{'))

@@ -6,7 +6,7 @@ import { clientError, disconnect } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
 import { flagOf, payloadIn, type RequestName, textOf, wholeOf } from './commands.ts';
 import { type Connector, isPast, timeToLive } from './connector.ts';
-import { RawJson } from './payload.ts';
+import { NO_DATA } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { PresenceStore } from './presence.ts';
 import type { Proxies } from './proxies/proxies.ts';
@@ -89,7 +89,7 @@ export class ClientCommands implements CommandHandler {
     await this.#options.publisher.publish(
       channel,
       {
-        data: answer?.data ?? data ?? new RawJson('null'),
+        data: answer?.data ?? data ?? NO_DATA,
         info: subscription?.clientInfo() ?? {
           user: session.user,
           client: session.id,

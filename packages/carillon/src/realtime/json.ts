@@ -1,8 +1,8 @@
 import { disconnect } from './codes.ts';
-import { DeltaData, RawBytes, RawJson } from './payload.ts';
+import { DeltaData, isEmpty, RawBytes, RawJson } from './payload.ts';
 
 /**
- * As `JSON.stringify`, with payloads embedded. Undefined members are left out. The text is a single line.
+ * As `JSON.stringify`, with payloads embedded. Undefined members are left out, as are payloads without a byte. The text is a single line.
  * @throws Disconnect 3506 for a payload that is no JSON
  */
 export function encodeJson(value: unknown): string {
@@ -16,7 +16,8 @@ export function encodeJson(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   let text = '';
   for (const [key, member] of Object.entries(value)) {
-    if (member !== undefined) text += `${text && ','}${JSON.stringify(key)}:${encodeJson(member)}`;
+    if (member === undefined || (member instanceof RawBytes && isEmpty(member))) continue;
+    text += `${text && ','}${JSON.stringify(key)}:${encodeJson(member)}`;
   }
   return `{${text}}`;
 }

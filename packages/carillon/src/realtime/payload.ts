@@ -22,6 +22,13 @@ export class RawBytes {
   }
 }
 
+/** Where any bytes are data, none at all are, too. JSON leaves them out. */
+export const NO_DATA = new RawBytes(Buffer.alloc(0));
+
+export function isEmpty(payload: Payload): boolean {
+  return payload instanceof RawBytes && payload.bytes.length === 0;
+}
+
 /** What publications, infos and replies carry for applications; nothing here looks into it. */
 export type Payload = RawJson | RawBytes;
 

@@ -3,7 +3,7 @@ import type { NamespaceOptions } from '../../config/config.ts';
 import { ApiError, badRequest } from '../../errors.ts';
 import type { Message } from '../../realtime/broker.ts';
 import type { Channel, Channels } from '../../realtime/channels.ts';
-import { type Payload, RawJson } from '../../realtime/payload.ts';
+import { NO_DATA, type Payload } from '../../realtime/payload.ts';
 import type { StreamPosition } from '../../realtime/publication.ts';
 import type { PublishRequest } from '../../realtime/publisher.ts';
 import type { Realtime } from '../../realtime/realtime.ts';
@@ -117,7 +117,7 @@ function problemWith(
 }
 
 function messageOf({ tags, delta }: Common, data: Payload | undefined): Message {
-  return { data: data ?? new RawJson('null'), tags, delta };
+  return { data: data ?? NO_DATA, tags, delta };
 }
 
 function wishesOf(request: Common): PublishRequest {

@@ -1,5 +1,5 @@
 import { SharedMessage } from '../codec/codec.ts';
-import { bytesOf, DeltaData, RawJson } from '../payload.ts';
+import { bytesOf, DeltaData, isEmpty, RawJson } from '../payload.ts';
 import { type Publication, publicationBody } from '../publication.ts';
 import { fossilDelta } from './fossil.ts';
 
@@ -63,7 +63,7 @@ function deltaFields(
   { data }: Publication,
 ): { data: DeltaData; delta: true | undefined } {
   const target = bytesOf(data);
-  const isText = data instanceof RawJson;
+  const isText = data instanceof RawJson || isEmpty(data);
   if (base && target.length <= MAX_DELTA_SOURCE) {
     const source = bytesOf(base.data);
     if (source.length <= MAX_DELTA_SOURCE) {
