@@ -62,8 +62,9 @@ suite('tokens', () => {
     const ofEcdsa = { ecdsa_public_key: pem(p256.publicKey) };
     const good = await token({ sub: '42' });
     const [head = '', body = '', signature = ''] = good.split('.');
-    const unsigned = Buffer.from('{"alg":"none"}').toString('base64url');
-    const forged = Buffer.from('{"sub":"admin"}').toString('base64url');
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const unsigned = part({ alg: 'none' });
+    const forged = part({ sub: 'admin' });
     const cases: [what: string, options: Partial<TokenOptions>, token: string][] = [
       [
         'an HMAC with the public key as secret',
@@ -78,6 +79,13 @@ suite('tokens', () => {
       ['a curve that the key is not on', ofEcdsa, await sign({}, 'ES384', p384.privateKey)],
       ['another secret', hmac, await token({ sub: '42' }, 'another secret')],
       ['no algorithm', hmac, `${unsigned}.${body}.${signature}`],
+      ['an algorithm that every object has', hmac, `${part({ alg: 'constructor' })}.${body}.${signature}`],
+      ['one more of these', hmac, `${part({ alg: '__proto__' })}.${body}.${signature}`],
+      ['an algorithm that is a list', hmac, `${part({ alg: ['none'] })}.${body}.${signature}`],
+      ['text behind the signature', hmac, `${good}!`],
+      ['a signature with padding', hmac, `${good}=`],
+      ['a signature that is cut off', hmac, good.slice(0, -1)],
+      ['space around it', hmac, ` ${good}`],
       ['no signature', hmac, `${head}.${body}.`],
       ['claims exchanged', hmac, `${head}.${forged}.${signature}`],
       ['four parts', hmac, `${good}.x`],
