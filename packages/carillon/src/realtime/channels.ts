@@ -45,7 +45,7 @@ export class Channels {
   options(name: string): NamespaceOptions | undefined {
     const bare = bareName(name);
     const colon = bare.indexOf(':');
-    return colon < 0 ? this.#config.without_namespace : this.#namespaces.get(bare.slice(0, colon));
+    return colon <= 0 ? this.#config.without_namespace : this.#namespaces.get(bare.slice(0, colon));
   }
 
   isTooLong(name: string): boolean {

@@ -4,7 +4,7 @@ import { type Broker, EpochMismatchError } from './broker.ts';
 import { type Channel, type Channels, hasHistory } from './channels.ts';
 import { clientError, disconnect } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
-import { flagOf, payloadIn, type RequestName, textOf, wholeOf } from './commands.ts';
+import { flagOf, isRecord, offsetOf, payloadIn, type RequestName, textOf, wholeOf } from './commands.ts';
 import { type Connector, isPast, timeToLive } from './connector.ts';
 import { NO_DATA } from './payload.ts';
 import { clientMay } from './permissions.ts';
@@ -72,7 +72,7 @@ export class ClientCommands implements CommandHandler {
     const channel = textOf(request, 'channel');
     if (!channel) throw disconnect('badRequest');
     const subscription = session.subscriptions.get(channel);
-    if (subscription && !subscription.serverSide) this.#options.subscriber.remove(subscription);
+    if (subscription) this.#options.subscriber.remove(subscription);
     return {};
   }
 
@@ -141,8 +141,12 @@ export class ClientCommands implements CommandHandler {
   }
 
   async #subRefresh(session: Session, request: Request): Promise<object> {
-    const subscription = session.subscriptions.get(textOf(request, 'channel'));
+    const channel = textOf(request, 'channel');
+    if (!channel) throw disconnect('badRequest');
+    const subscription = session.subscriptions.get(channel);
     if (!subscription) throw clientError('permissionDenied');
+    // Its end is the connection's, or for the server API to say.
+    if (subscription.serverSide) throw disconnect('badRequest');
     const grant = await this.#options.admission.refresh(session, subscription, request);
     if (isPast(grant.expireAt)) throw clientError('expired');
     subscription.expireAt = grant.expireAt;
@@ -165,7 +169,7 @@ export class ClientCommands implements CommandHandler {
 }
 
 function sinceOf(value: unknown): StreamPosition | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const request = value as Request;
-  return { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
+  if (value === undefined || value === null) return undefined;
+  if (!isRecord(value)) throw disconnect('badRequest');
+  return { offset: offsetOf(value), epoch: textOf(value, 'epoch') };
 }

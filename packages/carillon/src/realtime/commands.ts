@@ -48,6 +48,13 @@ export function wholeOf(request: Command['request'], key: string): number {
   return value as number;
 }
 
+/** An offset in a stream, 0 when it is not there. @throws Disconnect 3501 */
+export function offsetOf(request: Command['request']): number {
+  const offset = wholeOf(request, 'offset');
+  if (offset < 0) throw disconnect('badRequest');
+  return offset;
+}
+
 export function flagOf(request: Command['request'], key: string): boolean {
   const value = request[key] ?? false;
   if (typeof value !== 'boolean') throw disconnect('badRequest');

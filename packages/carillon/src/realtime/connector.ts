@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import type { Channels } from './channels.ts';
 import type { Claims, SubscriptionClaims } from './claims.ts';
 import { clientError, disconnect } from './codes.ts';
-import { textOf } from './commands.ts';
+import { isRecord, textOf } from './commands.ts';
 import type { Hub } from './hub.ts';
 import type { Payload } from './payload.ts';
 import { clientMaySubscribe } from './permissions.ts';
@@ -112,7 +112,7 @@ export class Connector {
     if (verdict.kind === 'invalid' || verdict.claims.channel) throw disconnect('invalidToken');
     const { claims } = verdict;
     if (claims.user !== session.user) throw disconnect('invalidToken');
-    if (isPast(claims.expireAt)) throw disconnect('connectionExpired');
+    if (isPast(claims.expireAt)) throw clientError('expired');
     const same =
       [...claims.subs.keys()].every((name) => session.subscriptions.has(name)) &&
       [...session.subscriptions.values()].every(
@@ -197,9 +197,10 @@ export function isPast(expireAt: number): boolean {
   return expireAt > 0 && expireAt <= Date.now() / 1000;
 }
 
+/** @throws Disconnect 3501 */
 function positionsOf(value: unknown): ReadonlyMap<string, Request> {
-  if (typeof value !== 'object' || value === null) return new Map();
-  return new Map(
-    Object.entries(value).filter(([, item]) => typeof item === 'object' && item !== null),
-  ) as ReadonlyMap<string, Request>;
+  if (!isRecord(value ?? {})) throw disconnect('badRequest');
+  const positions = Object.entries(value ?? {}).map(([name, item]): [string, unknown] => [name, item ?? {}]);
+  if (!positions.every(([, item]) => isRecord(item))) throw disconnect('badRequest');
+  return new Map(positions) as ReadonlyMap<string, Request>;
 }

@@ -4,7 +4,7 @@ import type { Broker } from './broker.ts';
 import { type Channel, type Channels, hasHistory, withOverride } from './channels.ts';
 import type { SubscriptionClaims } from './claims.ts';
 import { clientError, disconnect } from './codes.ts';
-import { flagOf, textOf, wholeOf } from './commands.ts';
+import { flagOf, offsetOf, textOf, wholeOf } from './commands.ts';
 import { isPast, timeToLive } from './connector.ts';
 import { deltaBodies } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
@@ -215,7 +215,7 @@ export class Subscriber {
       if (!subscription.positioned) {
         return { ...timeToRefresh(subscription), was_recovering: wanted || undefined, data: grant.data };
       }
-      const since: StreamPosition = { offset: wholeOf(request, 'offset'), epoch: textOf(request, 'epoch') };
+      const since: StreamPosition = { offset: offsetOf(request), epoch: textOf(request, 'epoch') };
       const byCache = channel.options.force_recovery_mode === 'cache';
       const recovering =
         subscription.recoverable && (wanted || (byCache && channel.options.auto_cache_recover));

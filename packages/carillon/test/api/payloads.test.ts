@@ -15,7 +15,15 @@ suite('payloads of the server API', () => {
       channel: {
         namespaces: [
           { name: 'news', history_size: 10, history_ttl: '60s', allow_subscribe_for_client: true },
-          { name: 'bytes', history_size: 10, history_ttl: '60s', publication_data_format: 'binary' },
+          {
+            name: 'bytes',
+            history_size: 10,
+            history_ttl: '60s',
+            publication_data_format: 'binary',
+            allow_subscribe_for_client: true,
+            allow_recovery: true,
+            allowed_delta_types: ['fossil'],
+          },
           { name: 'plain', presence: true },
         ],
       },
@@ -54,6 +62,34 @@ suite('payloads of the server API', () => {
       result: { publications: object[] };
     };
     assert.deepEqual(result.publications, [{ b64data, offset: 1 }]);
+  });
+
+  test('nothing at all is published where bytes may be, and comes as a publication without data', async () => {
+    const client = await connected();
+    client.send({ id: 2, subscribe: { channel: 'bytes:nothing', delta: 'fossil', recoverable: true } });
+    await client.next();
+    const plain = await connected();
+    plain.send({ id: 2, subscribe: { channel: 'bytes:nothing' } });
+    await plain.next();
+    await server.call('publish', { channel: 'bytes:nothing', data: 1, delta: true });
+    await server.call('publish', { channel: 'bytes:nothing', delta: true });
+    await server.call('broadcast', { channels: ['bytes:nothing'], data: null, delta: true });
+    const three = async (from: RawClient) => {
+      const pubs = [];
+      while (pubs.length < 3) {
+        const { push } = (await from.next()) as { push: { pub: { data?: unknown } } };
+        pubs.push(push.pub.data);
+      }
+      return pubs;
+    };
+    assert.deepEqual(await three(plain), [1, undefined, null]);
+    assert.deepEqual(await three(client), ['1', '', 'null']);
+    const { result } = (await server.call('history', { channel: 'bytes:nothing', limit: 3 })) as {
+      result: { publications: object[] };
+    };
+    assert.deepEqual(result.publications, [{ data: 1, offset: 1 }, { offset: 2 }, { data: null, offset: 3 }]);
+    client.socket.close();
+    plain.socket.close();
   });
 
   test('subscribe carries info and data, in base64 too, and overrides the namespace for one subscription', async () => {

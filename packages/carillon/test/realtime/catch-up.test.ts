@@ -6,7 +6,7 @@ import type { Engine } from '../../src/realtime/engine.ts';
 import { memoryEngine } from '../../src/realtime/engine.ts';
 import { MemoryBroker } from '../../src/realtime/memory-broker.ts';
 import { openRedisEngine } from '../support/engine.ts';
-import { connectClient, type RealtimeServer, startRealtime } from '../support/realtime.ts';
+import { connectClient, RawClient, type RealtimeServer, startRealtime, token } from '../support/realtime.ts';
 import { startRedis, type TestRedis, withoutRedis } from '../support/redis.ts';
 import { until } from '../support/until.ts';
 
@@ -216,6 +216,25 @@ suite('a gap in the offsets', () => {
     await server.publish('short:gap', { n: 9 });
     await until(() => numbers().at(-1) === 9);
     assert.deepEqual(numbers(), [1, 9]);
+    await close();
+  });
+
+  test('that cannot be filled in a channel that the server subscribed closes with 3010, and is told at connect', async () => {
+    const { broker, server, close } = await start();
+    const claims = { sub: 'server', channels: ['short:server'] };
+    const client = await RawClient.connected(server.url, claims);
+    broker.loses = (offset) => offset < 8;
+    for (const n of upTo(8)) await server.publish('short:server', { n });
+    assert.deepEqual(await client.closed(), { code: 3010, reason: 'insufficient state' });
+    const again = await RawClient.open(server.url);
+    const subs = { 'short:server': { recover: true, offset: 0, epoch: '' } };
+    again.send({ id: 1, connect: { token: await token(claims), subs } });
+    const { connect } = (await again.next()) as {
+      connect: { subs: Record<string, Record<string, unknown>> };
+    };
+    const { was_recovering, recovered, offset } = connect.subs['short:server'] ?? {};
+    assert.deepEqual([was_recovering, recovered, offset], [true, undefined, 8]);
+    again.socket.close();
     await close();
   });
 });

@@ -130,6 +130,49 @@ suite('permissions', () => {
     });
   }
 
+  test('a subscription that the server made is not for the client to refresh: 3501', async () => {
+    const command = {
+      sub_refresh: { channel: 'shut:a', token: await token({ sub: '42', channel: 'shut:a' }) },
+    };
+    assert.equal(await outcome(command, { sub: '42', channels: ['shut:a'] }), 3501);
+    assert.equal(await outcome({ sub_refresh: { token: 'x' } }), 3501, 'no channel');
+  });
+
+  test('a client may leave what the server subscribed it to, and a refreshed token need not name it then', async () => {
+    const claims = { sub: '42', channels: ['news:left', 'news:kept'] };
+    const unsubscribe = { unsubscribe: { channel: 'news:left' } };
+    const refresh = async (channels: string[]) => ({
+      refresh: { token: await token({ sub: '42', channels }) },
+    });
+    assert.equal(await outcome(await refresh(['news:kept']), claims, [unsubscribe]), 'ok');
+    assert.equal(await outcome(await refresh(claims.channels), claims, [unsubscribe]), 3010);
+    const subscribe = { subscribe: { channel: 'news:left' } };
+    assert.equal(await outcome(subscribe, claims), 105);
+    assert.equal(await outcome(subscribe, claims, [unsubscribe]), 'ok');
+  });
+
+  const nonsense: [what: string, command: Record<string, unknown>][] = [
+    ['a position before the first', { subscribe: { channel: 'news:a', recover: true, offset: -1 } }],
+    ['history since such a position', { history: { channel: 'look:a', since: { offset: -1 } } }],
+    ['history since something else', { history: { channel: 'look:a', since: [1] } }],
+    ['a text for a flag', { subscribe: { channel: 'news:a', recover: 'yes' } }],
+    ['a fraction of an offset', { subscribe: { channel: 'news:a', recover: true, offset: 0.5 } }],
+    ['a number for a name', { presence: { channel: 1 } }],
+  ];
+  for (const [what, command] of nonsense) {
+    test(`${what} closes with 3501`, async () => {
+      assert.equal(await outcome(command), 3501);
+    });
+  }
+
+  test('positions at connect that are none close with 3501', async () => {
+    for (const subs of [['news:a'], { 'news:a': 1 }, { 'news:a': { recover: true, offset: -1 } }]) {
+      const client = await RawClient.open(server.url);
+      client.send({ id: 1, connect: { token: await token({ sub: '42', channels: ['news:a'] }), subs } });
+      assert.equal((await client.closed()).code, 3501, JSON.stringify(subs));
+    }
+  });
+
   test('refreshing a subscription that is not there: 103', async () => {
     const jwt = await token({ sub: '42', channel: 'shut:a' });
     assert.equal(await outcome({ sub_refresh: { channel: 'shut:a', token: jwt } }), 103);
@@ -138,7 +181,7 @@ suite('permissions', () => {
   const connections: [what: string, claims: Record<string, unknown>, result: 'ok' | number][] = [
     ['a good token', { sub: '42', exp: now() + 90 }, 'ok'],
     ['an expired one', { sub: '42', exp: now() - 1 }, 3005],
-    ['one whose connection has ended', { sub: '42', expire_at: now() - 1 }, 3005],
+    ['one whose connection has ended', { sub: '42', expire_at: now() - 1 }, 110],
     ['a subscription token', { sub: '42', channel: 'shut:a' }, 3500],
     ['one of another user', { sub: '43' }, 3500],
     ['one with other channels', { sub: '42', channels: ['news:other'] }, 3010],

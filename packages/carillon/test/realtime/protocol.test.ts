@@ -278,6 +278,35 @@ suite('time and limits of a connection', () => {
     await server.close();
   });
 
+  test('a subscription whose time is over ends with 2501, one that the server made ends the connection with 3006', async () => {
+    const server = await startRealtime({
+      client: { presence_update_interval: '40ms', expired_sub_close_delay: '0s' },
+    });
+    const client = await RawClient.connected(server.url);
+    const jwt = await token({ sub: '42', channel: 'plain:short', exp: now() + 1 });
+    client.send({ id: 2, subscribe: { channel: 'plain:short', token: jwt } });
+    assert.ok((await client.next()).subscribe);
+    assert.deepEqual((await client.next()).push, {
+      channel: 'plain:short',
+      unsubscribe: { code: 2501, reason: 'subscription expired' },
+    });
+    const channel = server.realtime.channels.find('plain:server');
+    const [session] = server.realtime.hub.sessionsOf('42');
+    assert.ok(channel && session);
+    const grant = { info: undefined, data: undefined, expireAt: now() };
+    await server.realtime.subscriber.subscribeLive(session, channel, grant, undefined);
+    assert.deepEqual(await client.closed(), { code: 3006, reason: 'subscription expired' });
+    await server.close();
+  });
+
+  test('a token for more channels than a connection may have closes with 3505', async () => {
+    const server = await startRealtime({ client: { channel_limit: 2 } });
+    const client = await RawClient.open(server.url);
+    client.sendText(connect(await token({ sub: '42', channels: ['news:1', 'news:2', 'news:3'] })));
+    assert.deepEqual(await client.closed(), { code: 3505, reason: 'channel limit' });
+    await server.close();
+  });
+
   test('a slow reader is closed with 3008 and slows nobody down', async () => {
     const server = await startRealtime({ client: { queue_max_size: 100_000 } });
     const slow = await RawClient.connected(server.url);

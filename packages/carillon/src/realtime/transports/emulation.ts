@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { UnavailableError } from '../../errors.ts';
 import { decodeEmulation, type EmulationRequest } from '../codec/protobuf.ts';
@@ -42,6 +43,7 @@ export class Emulation {
 function read(body: Buffer, isBinary: boolean): EmulationRequest | undefined {
   try {
     if (isBinary) return decodeEmulation(body);
+    if (!isUtf8(body)) return undefined;
     const value: unknown = JSON.parse(body.toString());
     if (!isRecord(value)) return undefined;
     const { node, session, data } = value;

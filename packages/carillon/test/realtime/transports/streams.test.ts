@@ -106,6 +106,10 @@ suite('HTTP streaming, SSE and emulation', () => {
       { session: 'x', node, data: {} },
     ])
       assert.equal(await emulate(body), 400, JSON.stringify(body));
+    const wrong = Buffer.from(JSON.stringify({ session: 'x', node, data: '{}' }));
+    wrong[wrong.indexOf('x')] = 0xff;
+    const response = await fetch(at('/emulation'), { method: 'POST', body: wrong });
+    assert.equal(response.status, 400, 'no UTF-8');
     assert.equal(await emulate('x'.repeat(LIMIT + 1)), 413);
   });
 
