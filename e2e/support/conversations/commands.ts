@@ -24,18 +24,42 @@ export const COMMANDS: readonly Conversation[] = [
     ),
   ],
   [
-    'publish: no data, where any bytes are data',
+    'publish: nothing, where bytes may be published',
     async (talk) => {
-      const channel = 'bytes:none';
+      const channel = 'bytes:nothing';
       const socket = await talk.connect();
       await talk.ask(socket, subscribe(channel));
-      await talk.ask(socket, { publish: { channel } });
-      await talk.ask(socket, { publish: { channel, data: null } });
-      await talk.api('publish', { channel });
-      await talk.until(socket, (message) => JSON.stringify(message).includes('"offset":3'));
-      await talk.ask(socket, { history: { channel, limit: 10 } });
+      for (const rest of [{}, { data: null }]) {
+        await talk.ask(socket, { publish: { channel, ...rest } });
+        await talk.settle(socket);
+      }
+      await talk.ask(socket, { history: { channel, limit: 5 } });
+      talk.note(await talk.api('history', { channel, limit: 5 }));
+      talk.note(await talk.api('publish', { channel: 'bytes:api' }));
+      talk.note(await talk.api('history', { channel: 'bytes:api', limit: 5 }));
     },
   ],
+  [
+    'publication of nothing to who takes deltas',
+    async (talk) => {
+      const channel = 'bytes:delta';
+      const socket = await talk.connect();
+      await talk.ask(socket, subscribe(channel, { delta: 'fossil', recoverable: true }));
+      for (const rest of [{ data: 1 }, {}, { data: 2 }])
+        await talk.api('publish', { channel, delta: true, ...rest });
+      await talk.settle(socket);
+    },
+  ],
+  [
+    'publication of bytes to who takes JSON',
+    async (talk) => {
+      const socket = await talk.connect();
+      await talk.ask(socket, subscribe('bytes:json'));
+      await talk.api('publish', { channel: 'bytes:json', b64data: '/w==' });
+      await talk.closed(socket);
+    },
+  ],
+  ['publish: a name that no subscriber can have', asks({ publish: { channel: '$open:x', data: 1 } })],
   ['publish: a map', asks({ publish: { channel: 'open:a', data: 1, type: 1, key: 'k' } })],
   ['publish: no channel', asks({ publish: { channel: '', data: 1 } })],
   [
@@ -84,6 +108,32 @@ export const COMMANDS: readonly Conversation[] = [
     'unsubscribe',
     asks(subscribe('wish:u'), { unsubscribe: { channel: 'wish:u' } }, { unsubscribe: { channel: 'wish:u' } }),
   ],
+  [
+    'unsubscribe: channels of the token',
+    async (talk) => {
+      const socket = await talk.connect({ sub: '42', channels: ['news:u1', 'open:u2'] });
+      await talk.settle(socket);
+      await talk.ask(
+        socket,
+        { unsubscribe: { channel: 'news:u1' } },
+        { unsubscribe: { channel: 'open:u2' } },
+      );
+      await talk.api('publish', { channel: 'news:u1', data: 1 });
+      await talk.settle(socket);
+      await talk.ask(socket, subscribe('news:u1'));
+    },
+  ],
+  ...[['news:u3'], ['news:u3', 'news:u4']].map(
+    (channels): Conversation => [
+      `unsubscribe: a channel of the token, and a refresh with ${channels.length} of 2`,
+      async (talk) => {
+        const socket = await talk.connect({ sub: '42', exp: soon(), channels: ['news:u3', 'news:u4'] });
+        await talk.ask(socket, { unsubscribe: { channel: 'news:u4' } });
+        const token = await talk.token({ sub: '42', exp: soon(), channels });
+        await talk.ask(socket, { refresh: { token } });
+      },
+    ],
+  ),
   ['unsubscribe: no channel', asks({ unsubscribe: { channel: '' } })],
   [
     'presence',
@@ -129,6 +179,10 @@ export const COMMANDS: readonly Conversation[] = [
       { history: { channel: 'nope:a' } },
     ),
   ],
+  [
+    'history: a position that cannot be',
+    asks(subscribe('news:h2'), { history: { channel: 'news:h2', since: { offset: -1, epoch: '' } } }),
+  ],
   ['history: no channel', asks({ history: {} })],
   [
     'refresh',
@@ -143,6 +197,21 @@ export const COMMANDS: readonly Conversation[] = [
     async (talk) => {
       const socket = await talk.connect({ sub: '42', exp: soon() });
       await talk.ask(socket, { refresh: { token: await talk.token({ sub: '42', exp: past() }) } });
+    },
+  ],
+  [
+    'refresh: a connection that has ended',
+    async (talk) => {
+      const socket = await talk.connect({ sub: '42', exp: soon() });
+      await talk.ask(socket, { refresh: { token: await talk.token({ sub: '42', expire_at: past() }) } });
+    },
+  ],
+  [
+    'refresh: for ever, and by a token for a channel',
+    async (talk) => {
+      const socket = await talk.connect({ sub: '42', exp: soon() });
+      await talk.ask(socket, { refresh: { token: await talk.token({ sub: '42' }) } });
+      await talk.ask(socket, { refresh: { token: await talk.token({ sub: '42', channel: 'a' }) } });
     },
   ],
   [
@@ -174,6 +243,37 @@ export const COMMANDS: readonly Conversation[] = [
       await talk.ask(socket, subscribe(channel, { token: await jwt() }));
       await talk.ask(socket, { sub_refresh: { channel, token: await jwt() } });
     },
+  ],
+  ['sub_refresh: no channel', asks({ sub_refresh: { channel: '', token: 'x' } })],
+  [
+    'sub_refresh: a channel of the connection token',
+    async (talk) => {
+      const channel = 'news:s4';
+      const socket = await talk.connect({ sub: '42', channels: [channel] });
+      await talk.ask(socket, {
+        sub_refresh: { channel, token: await talk.token({ sub: '42', channel, exp: soon() }) },
+      });
+    },
+  ],
+  [
+    'sub_refresh: a subscription that has ended, and one for ever',
+    async (talk) => {
+      const channel = 'plain:s5';
+      const refresh = async (claims: object) => ({
+        sub_refresh: { channel, token: await talk.token({ sub: '42', channel, ...claims }) },
+      });
+      const socket = await talk.connect();
+      await talk.ask(
+        socket,
+        subscribe(channel, { token: await talk.token({ sub: '42', channel, exp: soon() }) }),
+      );
+      await talk.ask(socket, await refresh({ expire_at: past() }));
+      await talk.ask(socket, await refresh({}));
+    },
+  ],
+  [
+    'sub_refresh: an invalid token',
+    asks(subscribe('wish:s6'), { sub_refresh: { channel: 'wish:s6', token: 'x.y.z' } }),
   ],
   [
     'sub_refresh: another channel',

@@ -15,6 +15,75 @@ export const CONNECTING: readonly Conversation[] = [
       JSON.stringify({ id: 1, connect: { token: await talk.token({ sub: '42', channel: 'a' }) } }),
     ),
   ],
+  ...['none', 'constructor', '__proto__'].map(
+    (alg): Conversation => [
+      `a token of algorithm ${alg}`,
+      begins(async (talk) => {
+        const [, body, signature] = (await talk.token({ sub: '42' })).split('.');
+        const head = Buffer.from(JSON.stringify({ alg })).toString('base64url');
+        return JSON.stringify({ id: 1, connect: { token: `${head}.${body}.${signature}` } });
+      }),
+    ],
+  ),
+  ...['!', '='].map(
+    (more): Conversation => [
+      `a token with ${more} behind its signature`,
+      begins(async (talk) =>
+        JSON.stringify({
+          id: 1,
+          connect: { token: `${await talk.token({ sub: '42', exp: past() })}${more}` },
+        }),
+      ),
+    ],
+  ),
+  [
+    'a forged token that has expired, too',
+    begins(async (talk) => {
+      const token = await talk.token({ sub: '42', exp: past() });
+      return JSON.stringify({ id: 1, connect: { token: `${token.slice(0, -4)}AAAA` } });
+    }),
+  ],
+  [
+    'a token with claims of the wrong kind',
+    begins(async (talk) =>
+      JSON.stringify({ id: 1, connect: { token: await talk.token({ sub: '42', channels: 'a' }) } }),
+    ),
+  ],
+  [
+    'a token for more channels than there may be',
+    begins(async (talk) => {
+      const channels = Array.from({ length: 129 }, (_, n) => `news:${n}`);
+      return JSON.stringify({ id: 1, connect: { token: await talk.token({ sub: '42', channels }) } });
+    }),
+  ],
+  [
+    'positions at connect that are none',
+    begins(async (talk) =>
+      JSON.stringify({ id: 1, connect: { token: await talk.token({ sub: '42' }), subs: ['a'] } }),
+    ),
+  ],
+  [
+    'a token of nobody, and what nobody may',
+    async (talk) => {
+      const socket = await talk.connect({});
+      await talk.ask(socket, subscribe('open:anonymous'));
+      await talk.ask(socket, { publish: { channel: 'open:anonymous', data: 1 } });
+      await talk.ask(socket, { presence: { channel: 'news:a' } });
+    },
+  ],
+  [
+    'tokens with an end of zero, below zero, and with parts of seconds',
+    async (talk) => {
+      for (const claims of [
+        { exp: 0 },
+        { expire_at: -1 },
+        { expire_at: 0, exp: soon() },
+        { exp: soon() + 0.5 },
+        { exp: null, info: null, channels: null, subs: null },
+      ])
+        await talk.connect({ sub: '42', ...claims });
+    },
+  ],
   [
     'an unknown namespace asked for at connect',
     begins(async (talk) =>

@@ -10,6 +10,58 @@ export const SUBSCRIBING: readonly Conversation[] = [
   ['subscribe: not ASCII', asks(subscribe('open:ä'))],
   ['subscribe: a name that the namespace refuses', asks(subscribe('regex:A1'), subscribe('regex:abc'))],
   ['subscribe: private without a token', asks(subscribe('$news:a'))],
+  [
+    'subscribe: names at the edge',
+    asks(
+      subscribe(':a'),
+      subscribe('$'),
+      subscribe('$:a'),
+      subscribe('open:'),
+      subscribe('open:a:b'),
+      subscribe('open:a b'),
+      subscribe('$open:a#42'),
+      subscribe('__proto__'),
+      subscribe('constructor:a'),
+    ),
+  ],
+  [
+    'subscribe: a name with a control character',
+    asks(subscribe('open:\u0007')),
+    'Carillon takes names that can be shown',
+  ],
+  [
+    'subscribe: nobody in the list of users',
+    async (talk) => {
+      const socket = await talk.connect({});
+      await talk.ask(socket, subscribe('open:a#'));
+    },
+    'Centrifugo lets the anonymous in where the list is empty',
+  ],
+  [
+    'subscribe: as many as there may be, and one more',
+    async (talk) => {
+      const socket = await talk.connect();
+      await talk.ask(socket, ...Array.from({ length: 129 }, (_, n) => subscribe(`wish:${n}`)));
+    },
+  ],
+  [
+    'subscribe: a token opens a channel of another user',
+    async (talk) => {
+      const channel = 'open:token#43';
+      const socket = await talk.connect();
+      await talk.ask(socket, subscribe(channel, { token: await talk.token({ sub: '42', channel }) }));
+      await talk.settle(socket);
+    },
+  ],
+  [
+    'subscribe: a token for connections',
+    async (talk) => {
+      const socket = await talk.connect();
+      await talk.ask(socket, subscribe('plain:c', { token: await talk.token({ sub: '42' }) }));
+    },
+  ],
+  ['subscribe: a position that cannot be', asks(subscribe('news:negative', { recover: true, offset: -1 }))],
+  ['subscribe: an offset that is none', asks(subscribe('news:half', { recover: true, offset: 1.5 }))],
   ['subscribe: not permitted', asks(subscribe('plain:a'))],
   [
     'subscribe: a user’s own channel',
@@ -195,6 +247,58 @@ export const SUBSCRIBING: readonly Conversation[] = [
       await talk.ask(socket, { unsubscribe: { channel } });
       await talk.ask(socket, subscribe(channel));
     },
+  ],
+  [
+    'recover: the newest, asked for from elsewhere',
+    async (talk) => {
+      const channel = 'cache:r13';
+      const epoch = await three(talk, channel);
+      const socket = await talk.connect();
+      for (const position of [{ offset: 3, epoch: 'other' }, { offset: 3 }, { offset: 9, epoch }]) {
+        await talk.ask(socket, subscribe(channel, { recover: true, ...position }));
+        await talk.ask(socket, { unsubscribe: { channel } });
+      }
+      await talk.api('history_remove', { channel });
+      await talk.ask(socket, subscribe(channel, { recover: true, offset: 1, epoch, flag: 2 }));
+    },
+  ],
+  [
+    'recover: the newest without asking',
+    async (talk) => {
+      await three(talk, 'auto:r14');
+      const socket = await talk.connect();
+      await talk.ask(socket, subscribe('auto:r14'));
+      await talk.ask(socket, subscribe('auto:none'));
+    },
+  ],
+  [
+    'recover: where there is only a position, or nothing',
+    async (talk) => {
+      const channel = 'position:r15';
+      const epoch = await three(talk, channel);
+      const socket = await talk.connect();
+      const wish = { positioned: true, recover: true, offset: 1, epoch, flag: 2 };
+      await talk.ask(socket, subscribe(channel, wish));
+      await talk.ask(socket, subscribe('wish:r15', { recover: true, flag: 2 }));
+    },
+  ],
+  [
+    'recover: from a history that was removed',
+    async (talk) => {
+      const channel = 'news:r16';
+      const epoch = await three(talk, channel);
+      await talk.api('history_remove', { channel });
+      const socket = await talk.connect();
+      for (const offset of [3, 2]) {
+        await talk.ask(socket, subscribe(channel, { recover: true, offset, epoch }));
+        await talk.ask(socket, { unsubscribe: { channel } });
+      }
+    },
+  ],
+  [
+    'a filter and deltas',
+    asks(subscribe('both:a', { tf, delta: 'fossil' })),
+    'Centrifugo grants both, and the filter then holds nothing back',
   ],
   ['recover: the newest of none', asks(subscribe('cache:r10', { recover: true }))],
   [
