@@ -21,7 +21,8 @@ export interface Sdk {
   prepare(): Promise<readonly string[]>;
 }
 
-const goFiles = ['main.go', 'go.mod', 'go.sum'].map((file) => join(PROGRAMS, 'go', file));
+/** Why programs in Go cannot run here; false when they can. */
+export const withoutGo: string | false = goPath() === undefined && `needs ${GO_WANTED}`;
 
 export const SDKS: readonly Sdk[] = [
   {
@@ -33,14 +34,9 @@ export const SDKS: readonly Sdk[] = [
   },
   {
     name: 'go',
-    missing: goPath() === undefined && `needs ${GO_WANTED}`,
+    missing: withoutGo,
     async prepare() {
-      const folder = await keep('go', goFiles, (target) =>
-        run(goPath() as string, ['build', '-buildvcs=false', '-o', join(target, 'client'), '.'], {
-          cwd: join(PROGRAMS, 'go'),
-        }),
-      );
-      return [join(folder, 'client')];
+      return go('go');
     },
   },
 ];
@@ -52,6 +48,16 @@ export async function python(folder: string, program: string): Promise<readonly 
     run('python3', ['-m', 'pip', 'install', '-q', '--target', target, '-r', requirements]),
   );
   return ['env', `PYTHONPATH=${packages}`, 'python3', join(PROGRAMS, folder, program)];
+}
+
+/** The command of a Go program in a folder of e2e/sdk/, which is built unless it was. */
+export async function go(folder: string): Promise<readonly string[]> {
+  const source = join(PROGRAMS, folder);
+  const files = ['main.go', 'go.mod', 'go.sum'].map((file) => join(source, file));
+  const built = await keep(folder, files, (target) =>
+    run(goPath() as string, ['build', '-buildvcs=false', '-o', join(target, 'client'), '.'], { cwd: source }),
+  );
+  return [join(built, 'client')];
 }
 
 /** Makes a folder by files that its content follows from, once for each content. */

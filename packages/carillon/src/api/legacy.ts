@@ -46,5 +46,15 @@ function readCommand(line: string): { id: number; method: string; params: unknow
     throw new RequestTypeError('a command must have the name of its method as text, and its id as a number');
   }
   // A batch has no place among these.
-  return { id, method: method.toLowerCase() === 'batch' ? '' : method.toLowerCase(), params };
+  return {
+    id,
+    method: method.toLowerCase() === 'batch' ? '' : method.toLowerCase(),
+    params: withLowerCaseNames(params),
+  };
+}
+
+/** Centrifugo reads names in any case, and its client for Go relies on that: it has `Disconnect` for `disconnect`. */
+function withLowerCaseNames(params: unknown): unknown {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) return params;
+  return Object.fromEntries(Object.entries(params).map(([name, value]) => [name.toLowerCase(), value]));
 }
