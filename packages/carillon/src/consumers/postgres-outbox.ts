@@ -31,9 +31,12 @@ interface Row {
 interface Turn {
   readonly read: number;
   readonly settled: number;
+  /** Of those settled. */
+  readonly parked: number;
   readonly delay: number;
 }
 
+const NOTHING: Turn = { read: 0, settled: 0, parked: 0, delay: 0 };
 const COUNT_MS = 60_000;
 
 /**
@@ -111,9 +114,12 @@ export class PostgresOutboxConsumer implements Consumer {
       try {
         turn = await this.#readBatch(partition, attempt);
         this.#outage.over(`partition ${partition}`);
+        // Not before the commit: a batch that fails then runs again.
+        if (turn.settled > 0) counters.processed(turn.settled);
+        if (turn.parked > 0) counters.parked(turn.parked);
       } catch (error) {
         counters.failed();
-        turn = { read: 0, settled: 0, delay: backoff(attempt) };
+        turn = { ...NOTHING, delay: backoff(attempt) };
         this.#outage.note(`partition ${partition}`, error);
       }
       if (turn.delay > 0) {
@@ -139,7 +145,7 @@ export class PostgresOutboxConsumer implements Consumer {
           'SELECT pg_try_advisory_xact_lock(hashtext($1)) AS ok',
           [key],
         );
-        if (!row?.ok) return { read: 0, settled: 0, delay: 0 };
+        if (!row?.ok) return NOTHING;
       } else {
         await tx.query('SELECT pg_advisory_xact_lock(hashtext($1))', [key]);
       }
@@ -148,7 +154,7 @@ export class PostgresOutboxConsumer implements Consumer {
   }
 
   async #settle(on: Queryable, partition: number, attempt: number): Promise<Turn> {
-    const { options, runner, parking, counters } = this.#deps;
+    const { options, runner, parking } = this.#deps;
     const table = options.outbox_table_name;
     const rows = await on.query<Row>(
       `SELECT id, method, payload FROM ${table} WHERE partition = $1 ORDER BY id LIMIT $2`,
@@ -173,10 +179,8 @@ export class PostgresOutboxConsumer implements Consumer {
     }
     if (settled.length > 0) {
       await on.query(`DELETE FROM ${table} WHERE id = ANY($1::bigint[])`, [settled]);
-      counters.processed(settled.length);
-      counters.parked(parked);
     }
-    return { read: rows.length, settled: settled.length, delay };
+    return { read: rows.length, settled: settled.length, parked, delay };
   }
 
   /** Tells how many rows wait, and of rows that nobody reads. */

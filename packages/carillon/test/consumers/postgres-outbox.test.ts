@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import type { PostgresConsumerOptions } from '../../src/config/config.ts';
 import { DatabaseParkingLot } from '../../src/consumers/parking.ts';
-import { PostgresOutboxConsumer } from '../../src/consumers/postgres-outbox.ts';
-import type { Database } from '../../src/storage/database.ts';
-import { openDatabase } from '../../src/storage/open.ts';
+import type { PostgresOutboxConsumer } from '../../src/consumers/postgres-outbox.ts';
 import {
   eachDatabase,
   memoryDatabase,
@@ -13,44 +10,8 @@ import {
   withoutPostgres,
 } from '../support/database.ts';
 import { type ConsumerPlace, consumerConformance, type Parked } from './conformance.ts';
-import { Recorder, upTo } from './recorder.ts';
-
-const TABLE = `CREATE TABLE outbox (id bigserial PRIMARY KEY, method text NOT NULL, payload jsonb NOT NULL,
-  partition bigint NOT NULL DEFAULT 0, created_at timestamptz DEFAULT now());
-  CREATE INDEX ON outbox (partition, id);
-  CREATE FUNCTION outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
-  BEGIN PERFORM pg_notify('outbox_changed', NEW.partition::text); RETURN NEW; END $$;
-  CREATE TRIGGER outbox_notify AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION outbox_notify();`;
-
-async function openConsumer(
-  recorder: Recorder,
-  db: Database,
-  options: Partial<PostgresConsumerOptions> = {},
-  runnerOptions: { maxAttempts?: number } = {},
-): Promise<PostgresOutboxConsumer> {
-  const parking = new DatabaseParkingLot(db, recorder.logger);
-  await parking.open();
-  return new PostgresOutboxConsumer({
-    name: 'test',
-    db,
-    notificationDb: db,
-    runner: recorder.runner(runnerOptions),
-    parking,
-    counters: recorder.counters,
-    logger: recorder.logger,
-    options: {
-      dsn: '',
-      outbox_table_name: 'outbox',
-      num_partitions: 1,
-      partition_select_limit: 100,
-      partition_poll_interval: 10_000,
-      partition_notification_channel: 'outbox_changed',
-      partition_notification_dsn: '',
-      use_try_lock: false,
-      ...options,
-    },
-  });
-}
+import { openOutboxConsumer, TABLE } from './outbox-support.ts';
+import { Recorder } from './recorder.ts';
 
 async function outboxPlace(open: () => Promise<TestDatabase>): Promise<ConsumerPlace> {
   const { db, drop } = await open();
@@ -72,7 +33,7 @@ async function outboxPlace(open: () => Promise<TestDatabase>): Promise<ConsumerP
         [from, from + count - 1],
       );
     },
-    open: (recorder, runnerOptions) => openConsumer(recorder, db, { num_partitions: 4 }, runnerOptions),
+    open: (recorder, runnerOptions) => openOutboxConsumer(recorder, db, { num_partitions: 4 }, runnerOptions),
     parked: () =>
       db.query<Parked>('SELECT method, payload, reason FROM carillon_parked_commands ORDER BY id'),
     async assertEmpty() {
@@ -95,7 +56,7 @@ eachDatabase('the outbox consumer', (open) => {
     database = await open();
     await database.db.exec(TABLE);
     recorder = new Recorder();
-    consumer = await openConsumer(recorder, database.db);
+    consumer = await openOutboxConsumer(recorder, database.db);
   });
   afterEach(async () => {
     await consumer.close();
@@ -156,68 +117,19 @@ eachDatabase('the outbox consumer', (open) => {
     assert.equal(await left(), 1);
   });
 
+  test('notifications that name no partition of it are told of, and the next right one wakes it', async () => {
+    await consumer.start();
+    await database.db.exec(`NOTIFY outbox_changed, 'all'; NOTIFY outbox_changed, '1'`);
+    const told = () => recorder.logged.filter((line) => line.includes('names no partition'));
+    await recorder.until(() => told().length === 2);
+    const started = performance.now();
+    await insert(1);
+    await recorder.until(() => recorder.processed === 1);
+    assert.ok(performance.now() - started < 5_000);
+  });
+
   test('refuses to start without its table', async () => {
-    const lost = await openConsumer(recorder, database.db, { outbox_table_name: 'nowhere' });
+    const lost = await openOutboxConsumer(recorder, database.db, { outbox_table_name: 'nowhere' });
     await assert.rejects(lost.start(), /nowhere/);
   });
-});
-
-test('two servers with pools of their own share an outbox: each row once, in order, and one may die', {
-  skip: withoutPostgres,
-}, async () => {
-  const { db, dsn, drop } = await postgresDatabase();
-  await db.exec(TABLE);
-  const second = await openDatabase({ dsn });
-  const recorder = new Recorder();
-  const one = await openConsumer(recorder, db, { partition_select_limit: 10 });
-  const two = await openConsumer(recorder, second, { partition_select_limit: 10 });
-  await one.start();
-  await two.start();
-  await db.query(
-    `INSERT INTO outbox (method, payload) SELECT 'publish', jsonb_build_object('n', n) FROM generate_series(0, 499) AS n ORDER BY n`,
-  );
-  await recorder.until(() => recorder.done.length >= 100);
-  await two.close();
-  await recorder.until(() => recorder.processed === 500);
-  assert.deepEqual(recorder.order(), upTo(500));
-  await one.close();
-  await second.close();
-  await drop();
-});
-
-test('a LISTEN connection that was cut is mended, and rows go on', { skip: withoutPostgres }, async () => {
-  const { db, drop } = await postgresDatabase();
-  await db.exec(TABLE);
-  const recorder = new Recorder();
-  const consumer = await openConsumer(recorder, db);
-  await consumer.start();
-  await db.query(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'carillon listen' AND datname = current_database()`,
-  );
-  await db.query(`INSERT INTO outbox (method, payload) VALUES ('publish', '{"n":1}')`);
-  await recorder.until(() => recorder.processed === 1);
-  await consumer.close();
-  await drop();
-});
-
-test('an outbox that cannot be read for a while is one line of the log, and one when it can be again', {
-  skip: withoutPostgres,
-}, async () => {
-  const { db, drop } = await postgresDatabase();
-  await db.exec(TABLE);
-  const recorder = new Recorder();
-  const consumer = await openConsumer(recorder, db, { partition_poll_interval: 20 });
-  await consumer.start();
-  await db.exec('ALTER TABLE outbox RENAME TO elsewhere');
-  await recorder.until(() => recorder.failed >= 4);
-  await db.exec(
-    `ALTER TABLE elsewhere RENAME TO outbox; INSERT INTO outbox (method, payload) VALUES ('publish', '{"n":1}')`,
-  );
-  await recorder.until(() => recorder.logged.some((line) => line.includes('answers again')));
-  await recorder.until(() => recorder.processed === 1);
-  const about = recorder.logged.filter((line) => line.includes('the outbox'));
-  assert.equal(about.length, 2, about.join('\n'));
-  assert.match(about[0] ?? '', /will try again .*"reason":"relation \\"outbox\\" does not exist/);
-  await consumer.close();
-  await drop();
 });
