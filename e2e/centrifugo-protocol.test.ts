@@ -7,57 +7,72 @@ import { token } from '../packages/carillon/test/support/realtime.ts';
 import { startServer, type TestServer } from '../packages/carillon/test/support/server.ts';
 import { freePort } from '../scripts/setup/free-ports.ts';
 import { type Centrifugo, startCentrifugo, withoutCentrifugo } from './support/centrifugo.ts';
+import { BY_CONFIGURATION } from './support/conversations/by-configuration.ts';
 import { CONVERSATIONS, PROTOCOL_NAMESPACES } from './support/conversations/index.ts';
 import { Talk } from './support/protocol-talk.ts';
 
 const SECRET = 'a secret for tests';
 const KEY = 'the key';
 
-suite('the client protocol of Carillon and of Centrifugo', { skip: withoutCentrifugo }, () => {
-  let centrifugo: Centrifugo;
-  let carillon: TestServer;
-  let folder: string;
-  before(async () => {
-    const configuration = {
-      client: { token: { hmac_secret_key: SECRET }, allowed_origins: ['http://localhost:9000'] },
-      http_api: { key: KEY },
-      channel: { namespaces: PROTOCOL_NAMESPACES },
-      http_stream: { enabled: true },
-      sse: { enabled: true },
-      uni_websocket: { enabled: true },
-      uni_sse: { enabled: true },
-      uni_http_stream: { enabled: true },
-    };
-    folder = await mkdtemp(join(tmpdir(), 'protocol-'));
-    const file = join(folder, 'config.json');
-    await writeFile(file, JSON.stringify(configuration));
-    centrifugo = await startCentrifugo({ file, port: await freePort() });
-    carillon = await startServer(configuration);
-  });
-  after(async () => {
-    await carillon?.close();
-    await centrifugo?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
+/** What is configured in addition to the common, and what is said under it. */
+const CONFIGURATIONS = [
+  ['the common options', { client: {}, channel: {} }, CONVERSATIONS] as const,
+  ...BY_CONFIGURATION,
+];
 
-  for (const [what, converse, difference] of CONVERSATIONS) {
-    test(`${what}: ${difference ? 'differs as is known' : 'the same'}`, async () => {
-      const [theirs, ours] = await Promise.all(
-        [centrifugo.url, carillon.carillon.url].map(async (url) => {
-          const talk = new Talk(url, KEY, (claims) => token(claims, SECRET));
-          try {
-            await converse(talk);
-            return talk.transcript();
-          } finally {
-            talk.close();
-          }
-        }),
-      );
-      if (difference) {
-        assert.notDeepEqual(ours, theirs, `no difference any more: ${difference}`);
-      } else {
-        assert.deepEqual(ours, theirs);
-      }
+for (const [configured, options, conversations] of CONFIGURATIONS) {
+  suite(`the client protocol of Carillon and of Centrifugo, with ${configured}`, {
+    skip: withoutCentrifugo,
+  }, () => {
+    let centrifugo: Centrifugo;
+    let carillon: TestServer;
+    let folder: string;
+    before(async () => {
+      const configuration = {
+        client: {
+          token: { hmac_secret_key: SECRET },
+          allowed_origins: ['http://localhost:9000'],
+          ...options.client,
+        },
+        http_api: { key: KEY },
+        channel: { namespaces: PROTOCOL_NAMESPACES, ...options.channel },
+        http_stream: { enabled: true },
+        sse: { enabled: true },
+        uni_websocket: { enabled: true },
+        uni_sse: { enabled: true },
+        uni_http_stream: { enabled: true },
+      };
+      folder = await mkdtemp(join(tmpdir(), 'protocol-'));
+      const file = join(folder, 'config.json');
+      await writeFile(file, JSON.stringify(configuration));
+      centrifugo = await startCentrifugo({ file, port: await freePort() });
+      carillon = await startServer(configuration);
     });
-  }
-});
+    after(async () => {
+      await carillon?.close();
+      await centrifugo?.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    for (const [what, converse, difference] of conversations) {
+      test(`${what}: ${difference ? 'differs as is known' : 'the same'}`, async () => {
+        const [theirs, ours] = await Promise.all(
+          [centrifugo.url, carillon.carillon.url].map(async (url) => {
+            const talk = new Talk(url, KEY, (claims) => token(claims, SECRET));
+            try {
+              await converse(talk);
+              return talk.transcript();
+            } finally {
+              talk.close();
+            }
+          }),
+        );
+        if (difference) {
+          assert.notDeepEqual(ours, theirs, `no difference any more: ${difference}`);
+        } else {
+          assert.deepEqual(ours, theirs);
+        }
+      });
+    }
+  });
+}

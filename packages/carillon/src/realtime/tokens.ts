@@ -35,6 +35,9 @@ export class TokenVerifier {
     if (text.length > MAX_LENGTH) return invalid(`it is longer than ${MAX_LENGTH} characters`);
     const [headPart, bodyPart, signature, ...rest] = text.split('.');
     if (!headPart || !bodyPart || !signature || rest.length > 0) return invalid('it is no JWT');
+    // Decoding passes over what is no base64url; head and body are signed as they are written.
+    if (Buffer.from(signature, 'base64url').toString('base64url') !== signature)
+      return invalid('it is no JWT');
     const head = this.#parseHead(headPart);
     const claims = parsePart(bodyPart);
     if (!head || !claims) return invalid('it is no JWT');

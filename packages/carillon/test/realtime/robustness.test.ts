@@ -223,6 +223,32 @@ suite('clients that misbehave', () => {
     await othersAreServed();
   });
 
+  test('a peer that does not answer the goodbye is cut off, and one that has only shut its half is let go', async (t) => {
+    const own = await startRealtime({
+      client: { stale_close_delay: '40ms' },
+      websocket: { write_timeout: '50ms' },
+    });
+    t.after(() => own.close());
+    const { port } = new URL(own.origin);
+    for (const shutsItsHalf of [false, true]) {
+      const began = performance.now();
+      const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true });
+      t.after(() => socket.destroy());
+      const got: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => got.push(chunk));
+      socket.on('error', () => {});
+      const gone = Promise.race([once(socket, 'end'), once(socket, 'close')]);
+      socket.write(
+        `GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}\r\n\r\n`,
+      );
+      if (shutsItsHalf) socket.end();
+      await gone;
+      assert.ok(performance.now() - began < 5_000, 'well before the 30 s after which ws gives up by itself');
+      const goodbye = Buffer.from([0x0d, 0xae, ...Buffer.from('stale')]);
+      assert.equal(Buffer.concat(got).includes(goodbye), !shutsItsHalf, 'a close frame with 3502');
+    }
+  });
+
   test('a client that is cut off in the middle of everything leaves nothing behind', async (t) => {
     const own = await startRealtime();
     t.after(() => own.close());

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { suite, test } from 'node:test';
+import fc from 'fast-check';
 import { SignJWT } from 'jose';
 import type { TokenOptions } from '../../src/config/config.ts';
 import { resolveConfig } from '../../src/config/load.ts';
@@ -95,6 +96,44 @@ suite('tokens', () => {
     ];
     for (const [what, options, jwt] of cases)
       assert.equal(wordOf(await verifier(options).verify(jwt)), 'invalid', what);
+  });
+
+  test('that were changed anywhere, and texts that are none, are refused and nothing else', async () => {
+    const all = verifier({
+      hmac_secret_key: SECRET,
+      rsa_public_key: pem(rsa.publicKey),
+      ecdsa_public_key: pem(p256.publicKey),
+    });
+    const good = [
+      await token({ sub: '42', exp: now() + 60 }),
+      await sign({ sub: '42' }, 'RS256', rsa.privateKey),
+      await sign({ sub: '42' }, 'ES256', p256.privateKey),
+    ];
+    const character = fc.constantFrom(...'ABCZaz019-_.=+/! \u0000é');
+    const changed = fc
+      .tuple(
+        fc.constantFrom(...good),
+        fc.nat(),
+        fc.nat({ max: 2 }),
+        fc.string({ unit: character, maxLength: 3 }),
+      )
+      .map(([jwt, place, length, text]) => {
+        const at = place % (jwt.length + 1);
+        return jwt.slice(0, at) + text + jwt.slice(at + length);
+      })
+      .filter((jwt) => !good.includes(jwt));
+    const head = fc.jsonValue().map((alg) => Buffer.from(JSON.stringify({ alg })).toString('base64url'));
+    const renamed = fc
+      .tuple(head, fc.constantFrom(...good))
+      .map(([part, jwt]) => [part, ...jwt.split('.').slice(1)].join('.'));
+    const names = fc.constantFrom('constructor', 'toString', 'hasOwnProperty', '__proto__', 'HS1', '');
+    const named = names.map((alg) => `${Buffer.from(JSON.stringify({ alg })).toString('base64url')}.e30.AA`);
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(changed, renamed, named, fc.string({ unit: character })), async (jwt) => {
+        assert.equal(wordOf(await all.verify(jwt)), 'invalid', jwt);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test('are told apart by times, issuer and audience, the expired from the invalid', async () => {
