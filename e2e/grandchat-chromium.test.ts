@@ -20,14 +20,7 @@ suite('GrandChat in a browser', { skip: missing('chromium') }, () => {
     browser = await launchChromium();
     ann = await Person.signUp(app.origin, 'annika');
     bob = await Person.signUp(app.origin, 'bertil');
-    context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
-    const page = await context.newPage();
-    await page.goto(app.origin);
-    await page.getByTestId('login-username').fill(bob.username);
-    await page.getByTestId('login-password').fill(bob.password);
-    await page.getByTestId('login-submit').click();
-    await page.getByTestId('room-list').waitFor();
-    await page.close();
+    context = await logIn(bob);
   });
 
   after(async () => {
@@ -35,6 +28,18 @@ suite('GrandChat in a browser', { skip: missing('chromium') }, () => {
     await app?.close();
   });
 
+  /** A browser of their own. */
+  const logIn = async ({ username, password }: Person) => {
+    const own = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce' });
+    const page = await own.newPage();
+    await page.goto(app.origin);
+    await page.getByTestId('login-username').fill(username);
+    await page.getByTestId('login-password').fill(password);
+    await page.getByTestId('login-submit').click();
+    await page.getByTestId('room-list').waitFor();
+    await page.close();
+    return own;
+  };
   const newRoom = async () => {
     roomNumber += 1;
     const name = `Room ${roomNumber}`;
@@ -42,8 +47,8 @@ suite('GrandChat in a browser', { skip: missing('chromium') }, () => {
     await bob.join(id);
     return { id, name };
   };
-  const open = async (path: string) => {
-    const page = await context.newPage();
+  const open = async (path: string, by = context) => {
+    const page = await by.newPage();
     await page.goto(app.origin + path);
     await page
       .locator('[data-testid="connection-state"][data-state="connected"]')
@@ -145,19 +150,24 @@ suite('GrandChat in a browser', { skip: missing('chromium') }, () => {
     await page
       .locator('[data-testid="connection-state"]:not([data-state="connected"])')
       .waitFor({ state: 'attached' });
-    await annWrites(room.id, numbers(1, 310));
+    // One more than the history of a channel holds.
+    await annWrites(room.id, numbers(1, 301));
     await page.evaluate("window.marker = 'the same page'");
     await context.setOffline(false);
-    await isShown(page, 'Number 310');
+    await isShown(page, 'Number 301');
     const texts = await shown(page);
-    assert.deepEqual(texts, numbers(311 - texts.length, 310), 'the newest ones, without a hole');
+    assert.ok(texts.length < 301, 'loaded anew, not recovered');
+    assert.deepEqual(texts, numbers(302 - texts.length, 301), 'the newest ones, without a hole');
     assert.equal(await page.evaluate('window.marker'), 'the same page');
     await page.close();
   });
 
-  test('joining and leaving in one tab shows in the other', async () => {
+  test('joining, leaving and writing in one tab shows in the other, and in the browser of another member', async () => {
     const name = 'Elsewhere';
     const id = await ann.createRoom(name);
+    const annsBrowser = await logIn(ann);
+    const anns = await open(`/rooms/${id}`, annsBrowser);
+    await anns.getByText('1 member', { exact: true }).waitFor();
     const [page, other] = [await open('/search'), await open('/')];
     await page.bringToFront();
     await page.getByRole('searchbox', { name: 'Search rooms' }).fill('elsewh');
@@ -165,9 +175,18 @@ suite('GrandChat in a browser', { skip: missing('chromium') }, () => {
     await other.getByTestId(`room-item-${id}`).waitFor();
     const found = page.locator('.found-item', { hasText: name });
     await found.getByText('2 members').waitFor();
+    await anns.getByText('2 members', { exact: true }).waitFor();
+    await other.getByTestId(`room-item-${id}`).click();
+    await other.getByTestId('composer').fill('So this is elsewhere');
+    await other.getByTestId('composer').press('Enter');
+    await isShown(anns, 'So this is elsewhere');
+    await anns.locator('li:first-child .room-item', { hasText: 'So this is elsewhere' }).waitFor();
+    await page.bringToFront();
     await page.getByRole('button', { name: `Leave ${name}` }).click();
     await other.getByTestId(`room-item-${id}`).waitFor({ state: 'detached' });
     await found.getByText('1 member', { exact: true }).waitFor();
+    await anns.getByText('1 member', { exact: true }).waitFor();
+    await annsBrowser.close();
     await page.close();
     await other.close();
   });
