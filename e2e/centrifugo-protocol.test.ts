@@ -8,20 +8,27 @@ import { startServer, type TestServer } from '../packages/carillon/test/support/
 import { freePort } from '../scripts/setup/free-ports.ts';
 import { type Centrifugo, startCentrifugo, withoutCentrifugo } from './support/centrifugo.ts';
 import { BY_CONFIGURATION } from './support/conversations/by-configuration.ts';
-import { CONVERSATIONS, PROTOCOL_NAMESPACES } from './support/conversations/index.ts';
+import {
+  CONVERSATIONS,
+  CONVERSATIONS_IN_PROTOBUF,
+  PROTOCOL_NAMESPACES,
+} from './support/conversations/index.ts';
 import { Talk } from './support/protocol-talk.ts';
 
 const SECRET = 'a secret for tests';
 const KEY = 'the key';
 
+const COMMON = { client: {}, channel: {} };
 /** What is configured in addition to the common, and what is said under it. */
 const CONFIGURATIONS = [
-  ['the common options', { client: {}, channel: {} }, CONVERSATIONS] as const,
+  ['in JSON', COMMON, CONVERSATIONS] as const,
+  ['in Protobuf', COMMON, CONVERSATIONS_IN_PROTOBUF] as const,
   ...BY_CONFIGURATION,
 ];
 
-for (const [configured, options, conversations] of CONFIGURATIONS) {
-  suite(`the client protocol of Carillon and of Centrifugo, with ${configured}`, {
+for (const [circumstances, options, conversations] of CONFIGURATIONS) {
+  const encoding = conversations === CONVERSATIONS_IN_PROTOBUF ? 'protobuf' : 'json';
+  suite(`the client protocol of Carillon and of Centrifugo, ${circumstances}`, {
     skip: withoutCentrifugo,
   }, () => {
     let centrifugo: Centrifugo;
@@ -58,7 +65,7 @@ for (const [configured, options, conversations] of CONFIGURATIONS) {
       test(`${what}: ${difference ? 'differs as is known' : 'the same'}`, async () => {
         const [theirs, ours] = await Promise.all(
           [centrifugo.url, carillon.carillon.url].map(async (url) => {
-            const talk = new Talk(url, KEY, (claims) => token(claims, SECRET));
+            const talk = new Talk(url, KEY, (claims) => token(claims, SECRET), encoding);
             try {
               await converse(talk);
               return talk.transcript();

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
+import { decodeFrame, encodeFrame } from './protobuf-wire.ts';
 
 type Message = Record<string, unknown>;
 
@@ -20,8 +21,17 @@ export class Talk {
   #ends = END;
   #id = 1;
 
-  constructor(url: string, key: string, token: (claims: Message) => Promise<string>) {
+  readonly #encoding: 'json' | 'protobuf';
+
+  /** @param encoding  of what goes over two-way WebSocket */
+  constructor(
+    url: string,
+    key: string,
+    token: (claims: Message) => Promise<string>,
+    encoding: 'json' | 'protobuf' = 'json',
+  ) {
     this.#url = url;
+    this.#encoding = encoding;
     this.#key = key;
     this.#token = token;
   }
@@ -56,13 +66,18 @@ export class Talk {
 
   /** Opens a connection and sends nothing. What comes is noted from here on. */
   async open(path = '/connection/websocket'): Promise<WebSocket> {
-    const socket = new WebSocket(this.#url.replace('http', 'ws') + path);
+    const isProtobuf = this.#encoding === 'protobuf' && path === '/connection/websocket';
+    const address = this.#url.replace('http', 'ws') + path;
+    const socket = new WebSocket(address, isProtobuf ? ['centrifuge-protobuf'] : []);
     this.#sockets.push(socket);
+    if (isProtobuf) {
+      const send = socket.send.bind(socket);
+      socket.send = (text: unknown) => send(encodeFrame(String(text)));
+    }
     socket.on('message', (data) => {
-      for (const line of data.toString().split('\n').filter(Boolean)) {
-        const message = JSON.parse(line);
+      for (const message of isProtobuf ? decodeFrame(data as Buffer) : decodeLines(data.toString())) {
         this.#seen.push(message);
-        if ((message.id ?? 0) < END) this.#lines.push(message);
+        if (((message.id as number | undefined) ?? 0) < END) this.#lines.push(message);
       }
       this.#wake();
     });
@@ -129,6 +144,13 @@ export class Talk {
       });
     }
   }
+}
+
+function decodeLines(text: string): Message[] {
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
 }
 
 function normal(value: unknown): unknown {

@@ -103,9 +103,9 @@ export const BY_CONFIGURATION: readonly [
   options: { readonly client: object; readonly channel: object },
   conversations: readonly Conversation[],
 ][] = [
-  ['client.insecure', { client: { insecure: true }, channel: {} }, INSECURE],
+  ['under client.insecure', { client: { insecure: true }, channel: {} }, INSECURE],
   [
-    'small limits',
+    'under small limits',
     {
       client: {
         allow_anonymous_connect_without_token: true,
