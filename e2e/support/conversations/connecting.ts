@@ -106,6 +106,14 @@ export const CONNECTING: readonly Conversation[] = [
     async (talk) => void (await talk.connect({ sub: '42', info: { a: 1 }, channels: ['news:token'] })),
   ],
   [
+    'a token with channels of names that objects know',
+    async (talk) => {
+      const socket = await talk.connect({ sub: '42', channels: ['__proto__', 'constructor'] });
+      await talk.api('publish', { channel: '__proto__', data: 1, tags: { t: '1' } });
+      await talk.settle(socket);
+    },
+  ],
+  [
     'a token with options for channels',
     async (talk) =>
       void (await talk.connect({ sub: '42', subs: { 'open:opts': { info: { i: 1 }, data: { d: 1 } } } })),

@@ -84,20 +84,17 @@ export class Subscriber {
     subs: ServerSide,
     positions: ReadonlyMap<string, Request>,
   ): Promise<Record<string, SubscribeResult>> {
-    const results: Record<string, SubscribeResult> = {};
+    const results: [string, SubscribeResult][] = [];
     for (const [name, { fromToken, ...claims }] of subs) {
       const channel = this.#options.channels.find(name);
       if (!channel) throw clientError('unknownChannel');
       const request = positions.get(name) ?? {};
-      results[name] = await this.#start(session, {
-        channel,
-        grant: { ...claims, expireAt: 0 },
-        serverSide: true,
-        fromToken,
-        request,
-      });
+      const grant = { ...claims, expireAt: 0 };
+      const plan = { channel, grant, serverSide: true, fromToken, request };
+      results.push([name, await this.#start(session, plan)]);
     }
-    return results;
+    // A channel may have any name, `__proto__` as well.
+    return Object.fromEntries(results);
   }
 
   /**
