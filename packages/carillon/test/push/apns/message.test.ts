@@ -110,6 +110,8 @@ describe('a message', () => {
         'apns-topic': 'com.example.other',
         authorization: 'bearer mine',
         'x-other': 'y',
+        constructor: 'z',
+        ['__proto__']: 'z',
       },
       payload: { aps: { alert: 'hé' }, room: 7 },
     });

@@ -76,6 +76,7 @@ describe("Huawei's answer", () => {
   it('with a code that nobody knows fails the push at 200 and keeps the device', () => {
     assert.equal(shown(read(200, of('80999999'))), 'failed hms_80999999');
     assert.equal(shown(read(500, of('80999999'))), 'retry internal_error');
+    assert.equal(shown(read(500, of('constructor'))), 'retry internal_error');
     // Success is told at 2xx alone.
     assert.equal(shown(read(503, of('80000000'))), 'retry flow_control quota');
   });

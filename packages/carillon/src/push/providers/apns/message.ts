@@ -98,7 +98,7 @@ function readHeaders(given: unknown, field: string): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(given)) {
     const key = name.toLowerCase();
-    const read = READERS[key];
+    const read = Object.hasOwn(READERS, key) ? READERS[key] : undefined;
     if (read) headers[key] = read(value, `${field}.${name}`);
   }
   return headers;

@@ -110,7 +110,7 @@ export function judge(response: HttpResponse, now: number, tokens: readonly stri
   const words = reasonWords((code ? msg : text).slice(0, MAX_READ_WORDS), tokens);
   const answer = answers(response, `${code} ${words}`.trim(), now);
   if (code === ALL_INVALID) return allInvalid(msg, answer);
-  const meaning = MEANINGS[code];
+  const meaning = Object.hasOwn(MEANINGS, code) ? MEANINGS[code] : undefined;
   return meaning ? byMeaning(meaning, answer) : byStatus(status, code, answer);
 }
 
