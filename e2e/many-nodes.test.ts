@@ -14,7 +14,7 @@ suite('three nodes of Carillon on one Redis', { skip: missing('redis') }, () => 
   let redis: TestRedis;
   let cluster: NodeCluster;
   before(async () => {
-    redis = await startRedis();
+    redis = await startRedis({ appendfsync: 'always' });
     cluster = await startNodeCluster(3, {
       engine: { type: 'redis', redis: { address: redis.address } },
       client: { insecure: true, recovery_max_publication_limit: 100_000 },

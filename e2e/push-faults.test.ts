@@ -169,7 +169,7 @@ suite('a server whose parts go away and come back', { skip: missing('postgresql'
   test('Redis killed in the middle of a send: refused while it is away, complete when it is back', async (t) => {
     const DEVICES = 3_000;
     const database = await createPostgresDatabase();
-    const redis = await startRedis();
+    const redis = await startRedis({ appendfsync: 'always' });
     try {
       await withCluster(
         { dsn: database.dsn, queue: { redis: { address: redis.address } } },

@@ -51,7 +51,7 @@ export class ModeScene {
     try {
       const postgres = await startTestPostgres();
       closers.push(() => postgres.stop());
-      const redis = withRedis ? await startRedis() : undefined;
+      const redis = withRedis ? await startRedis({ appendfsync: 'always' }) : undefined;
       closers.push(() => redis?.drop());
       const sink = await startPushSink();
       closers.push(() => sink.close());

@@ -21,7 +21,7 @@ const job = (uid: string, devices: string[], delayMs = 0) => ({
 suite('the push queue in Redis', { skip: withoutRedis }, () => {
   let redis: TestRedis;
   before(async () => {
-    redis = await startRedis();
+    redis = await startRedis({ appendfsync: 'always' });
   });
   after(() => redis?.drop());
   beforeEach(() => redis.command('FLUSHALL'));

@@ -81,7 +81,7 @@ suite('without a database', { skip: withoutRedis }, () => {
   let redis: TestRedis;
   let server: TestServer;
   before(async () => {
-    redis = await startRedis();
+    redis = await startRedis({ appendfsync: 'always' });
     server = await startServer({
       push_notifications: { ...PUSH, queue: { redis: { address: redis.address } } },
       health: { enabled: true },

@@ -24,7 +24,7 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
   let redis: TestRedis;
   const engines: Engine[] = [];
   before(async () => {
-    redis = await startRedis();
+    redis = await startRedis({ appendfsync: 'always' });
   });
   after(async () => {
     for (const engine of engines) await engine.close();
@@ -163,7 +163,7 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
     await assert.rejects(openRedisEngine('127.0.0.1:1'), UnavailableError);
   });
 
-  test('presence that is not renewed expires, and renewed it stays', async () => {
+  test('presence that is not renewed expires, also where nobody reads it, and renewed it stays', async () => {
     const { presence } = await open({ presence_ttl: '300ms' });
     await presence.add('room', { user: 'dead', client: 'c1' });
     let renewals = 0;
@@ -175,6 +175,11 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
     assert.ok(renewals > 1);
     assert.deepEqual(await presence.of('room'), { c2: { user: 'alive', client: 'c2' } });
     assert.deepEqual(await presence.stats('room'), { num_clients: 1, num_users: 1 });
+    await presence.add('unread', { user: 'dead', client: 'c1' });
+    await until(async () => {
+      await presence.add('unread', { user: 'alive', client: 'c2' });
+      return (await redis.command('HLEN', 'carillon.presence.{unread}')) === 1;
+    });
   });
 
   test('any sequence of calls is answered as by the broker in memory', async () => {
@@ -232,7 +237,73 @@ suite('the broker in Redis, on several nodes', { skip: withoutRedis }, () => {
   });
 });
 
-suite('channels on several servers of Redis', () => {
+suite('nodes on two servers of Redis, listed in different order', { skip: withoutRedis }, () => {
+  const servers: TestRedis[] = [];
+  const engines: Engine[] = [];
+  const names = Array.from({ length: 200 }, (_, n) => `room:${n}`);
+  before(async () => {
+    servers.push(await startRedis(), await startRedis());
+    const addresses = servers.map(({ address }) => address);
+    for (const list of [addresses, addresses.toReversed()])
+      engines.push(await openRedisEngine(list, { io_timeout: '400ms' }));
+  });
+  after(async () => {
+    for (const engine of engines) await engine.close();
+    for (const server of servers) await server.drop();
+  });
+  const keysOf = async (kind: string) => {
+    const lists = servers.map((server) => server.command('KEYS', `carillon.${kind}.*`));
+    return (await Promise.all(lists)) as string[][];
+  };
+
+  test('streams and presence are spread over both, each channel at one, and both nodes look for it there', async () => {
+    const [a, b] = engines as [Engine, Engine];
+    const ear = new Ear();
+    b.broker.listen(ear);
+    await Promise.all(names.map((name) => b.broker.subscribe(name)));
+    await a.broker.publishMany(names, json(1), PLAIN);
+    await a.presence.add('room:0', { user: 'u', client: 'c' });
+    await until(() => names.every((name) => ear.of(name).length === 1));
+    for (const name of names) {
+      const { publications } = await b.broker.history(name, { limit: -1, reverse: false }, HISTORY);
+      assert.equal(publications.length, 1, name);
+    }
+    assert.deepEqual(Object.keys(await b.presence.of('room:0')), ['c']);
+    const [one, other] = (await keysOf('stream')) as [string[], string[]];
+    assert.equal(one.length + other.length, names.length);
+    assert.ok(one.length > 60 && other.length > 60, `${one.length} and ${other.length} of 200`);
+    assert.equal((await keysOf('presence')).flat().length, 1);
+  });
+
+  test('the nodes hear each other', async () => {
+    const heard: string[][] = [[], []];
+    for (const [index, { bus }] of engines.entries()) {
+      await bus?.open(
+        `node ${index}`,
+        (message) => heard[index]?.push(message),
+        () => {},
+      );
+    }
+    assert.equal(await engines[0]?.bus?.toAll('hello'), 2);
+    assert.equal(await engines[0]?.bus?.to('node 1', 'you'), true);
+    await until(() => heard[1]?.length === 2);
+    assert.deepEqual(heard[1], ['hello', 'you']);
+  });
+
+  test('while one is away its channels cannot be used, and those of the other go on', async () => {
+    const { broker } = engines[0] as Engine;
+    const gone = new Set(((await keysOf('stream')) as [string[], string[]])[1]);
+    await servers[1]?.kill();
+    await until(async () => !(await answers(broker)));
+    for (const name of names.slice(0, 20)) {
+      const publish = broker.publish(name, json(2), PLAIN);
+      if (gone.has(`carillon.stream.{${name}}`)) await assert.rejects(publish, UnavailableError);
+      else assert.equal((await publish)?.offset, 2);
+    }
+  });
+});
+
+suite('which of several servers of Redis has a channel', () => {
   const names = Array.from({ length: 3_000 }, (_, n) => `room:${n}`);
   const shards = (...all: string[]) => new Shards(all.map((name) => ({ name, value: name })));
 

@@ -22,12 +22,20 @@ export interface TestRedis {
 export const withoutRedis: string | false =
   process.env.TEST_MISSING_SERVICES?.split(',').includes('redis') === true && 'needs redis';
 
-export async function startRedis(): Promise<TestRedis> {
+/**
+ * `everysec`, Redis' default, may lose what was acknowledged when the process is killed: while an fsync takes its time, writes
+ * wait in the process. Who kills it and counts wants `always`.
+ */
+export async function startRedis({
+  appendfsync = 'everysec',
+}: {
+  appendfsync?: 'everysec' | 'always';
+} = {}): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-test-redis-'));
   const port = await freePort();
   let child: ChildProcess;
   const start = async () => {
-    const options = { dir: folder, port, bind: '127.0.0.1', appendonly: 'yes', save: '' };
+    const options = { dir: folder, port, bind: '127.0.0.1', appendonly: 'yes', appendfsync, save: '' };
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise<void>((resolve, reject) => {

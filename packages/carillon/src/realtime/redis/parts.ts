@@ -33,9 +33,9 @@ export class RedisParts {
     return new RedisBroker(shards, config.prefix);
   }
 
-  /** On the first Redis of several. */
+  /** On one Redis of several, the same for all nodes in whatever order they list them. */
   async bus(config: RedisConfig): Promise<RedisNodeBus> {
-    const [address = ''] = config.address;
+    const address = config.address.reduce((one, other) => (placeOf(other) < placeOf(one) ? other : one));
     const [commands, subscriptions] = await Promise.all([
       this.#link(config, address, 'commands'),
       this.#link(config, address, 'subscriptions'),

@@ -109,6 +109,7 @@ export const PRESENCE_SCRIPTS = {
   /** clients, due; client, entry, ttl */
   add: script(`${PRESENCE}
 local client, entry, ttl = ARGV[1], ARGV[2], ARGV[3]
+expire()
 redis.call('HSET', clients, client, entry)
 redis.call('ZADD', due, string.format('%.0f', now() + ttl), client)
 redis.call('PEXPIRE', clients, ttl)

@@ -18,7 +18,7 @@ suite('reading Redis Streams', { skip: withoutRedis }, () => {
   let recorder: Recorder;
   const cleanups: (() => Promise<unknown> | unknown)[] = [];
   before(async () => {
-    [redis, database] = await Promise.all([startRedis(), memoryDatabase()]);
+    [redis, database] = await Promise.all([startRedis({ appendfsync: 'always' }), memoryDatabase()]);
   });
   after(async () => {
     await redis.drop();
