@@ -20,12 +20,14 @@ export interface HeartbeatOptions {
 }
 
 /**
- * Everything that happens to connections by time alone: pings, missing pongs, stale and expired connections, expired
+ * Everything that happens to connections by time alone: pings, missing pongs, peers that take nothing, stale and expired connections, expired
  * subscriptions, presence that must be renewed, position checks. One timer for all of them, since a timer each would cost more than the work.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #timer: NodeJS.Timeout;
+  readonly #tickMs: number;
+  #tickedAt = Date.now();
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -36,10 +38,8 @@ export class Heartbeat {
       client.stale_close_delay,
       client.presence_update_interval,
     );
-    this.#timer = setInterval(
-      () => this.tick(Date.now()),
-      Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 4)),
-    );
+    this.#tickMs = Math.max(MIN_TICK_MS, Math.min(MAX_TICK_MS, shortest / 4));
+    this.#timer = setInterval(() => this.tick(Date.now()), this.#tickMs);
     this.#timer.unref();
   }
 
@@ -48,13 +48,20 @@ export class Heartbeat {
   }
 
   tick(now: number): void {
-    for (const session of this.#options.sessions()) this.#look(session, now);
+    // That this process was held up is not the clients' fault.
+    const elapsed = Math.min(now - this.#tickedAt, this.#tickMs);
+    this.#tickedAt = now;
+    for (const session of this.#options.sessions()) this.#look(session, now, elapsed);
   }
 
-  #look(session: Session, now: number): void {
+  #look(session: Session, now: number, elapsed: number): void {
     const { client, renewal } = this.#options;
     if (session.state !== 'connected') {
       if (now - session.connectedAt >= client.stale_close_delay) session.disconnect(disconnect('stale'));
+      return;
+    }
+    if (session.isStuck(elapsed)) {
+      session.disconnect(disconnect('writeError'));
       return;
     }
     if (session.pongDueAt <= now && !session.isPaused) {

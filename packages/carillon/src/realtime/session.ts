@@ -69,6 +69,10 @@ export class Session {
   #running = false;
   #outgoing: Encoded[] = [];
   #outgoingSize = 0;
+  /** What was given to the transport, what of it the peer has taken, and for how many milliseconds no more than that. */
+  #written = 0;
+  #taken = 0;
+  #stuckMs = 0;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -151,6 +155,21 @@ export class Session {
     return this.#paused;
   }
 
+  /**
+   * Looks, now and then, whether the peer takes what there is for it.
+   * @param elapsedMs since the last look
+   * @returns whether it has taken nothing for longer than the transport allows
+   */
+  isStuck(elapsedMs: number): boolean {
+    const { transport } = this.#options;
+    const buffered = transport.buffered();
+    const taken = this.#written - buffered;
+    const moves = buffered === 0 || taken > this.#taken;
+    this.#stuckMs = moves ? 0 : this.#stuckMs + elapsedMs;
+    this.#taken = taken;
+    return this.#stuckMs > transport.writeTimeoutMs;
+  }
+
   /** Sends a ping. Who can answer must do so by `pongDueAt`. */
   ping(pongDueAt: number): void {
     const { ping, unidirectional } = this.#options.transport;
@@ -168,7 +187,7 @@ export class Session {
   disconnect({ code, message }: Disconnect): void {
     if (this.state === 'closed') return;
     // A slow reader would take its backlog for ever; everybody else gets what is queued first.
-    if (code !== 3008) this.#flush();
+    if (code !== 3008 && code !== 3009) this.#flush();
     // The client's goodbye must be read.
     this.#pause(false);
     this.state = 'closed';
@@ -194,6 +213,7 @@ export class Session {
     if (this.#outgoing.length === 0) return;
     const messages = this.#outgoing;
     this.#outgoing = [];
+    this.#written += this.#outgoingSize;
     this.#outgoingSize = 0;
     this.#options.transport.write(messages);
   }

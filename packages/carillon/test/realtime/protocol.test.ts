@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, suite, test } from 'node:test';
+import { WebSocket } from 'ws';
 import {
   connectClient,
   RawClient,
@@ -9,6 +10,7 @@ import {
   startRealtime,
   token,
 } from '../support/realtime.ts';
+import { until } from '../support/until.ts';
 
 const now = () => Math.floor(Date.now() / 1000);
 
@@ -336,6 +338,27 @@ suite('time and limits of a connection', () => {
     quick.socket.close();
     slow.socket.terminate();
     await server.close();
+  });
+
+  test('one that takes nothing is closed with 3009 long before its queue is full', async (t) => {
+    const server = await startRealtime({
+      client: { queue_max_size: 100_000_000, presence_update_interval: '100ms' },
+      websocket: { write_timeout: '500ms' },
+    });
+    t.after(() => server.close());
+    const stuck = await RawClient.connected(server.url, { sub: 'stuck', channels: ['news:flood'] });
+    const [session] = server.realtime.hub.sessionsOf('stuck');
+    const reading = await RawClient.connected(server.url);
+    stuck.socket.pause();
+    for (const payload = 'x'.repeat(100_000); session?.transport.buffered() === 0; ) {
+      await server.publish('news:flood', { payload });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => server.realtime.stats().clients === 1);
+    stuck.socket.resume();
+    assert.deepEqual(await stuck.closed(), { code: 3009, reason: 'write error' });
+    assert.equal(reading.socket.readyState, WebSocket.OPEN);
+    reading.socket.close();
   });
 
   test('a user has no more connections than allowed', async () => {

@@ -94,6 +94,11 @@ suite('clients that misbehave', () => {
     const huge = Buffer.alloc(5_000_000, ' ');
     const whole = new RawClient(own.url);
     await once(whole.socket, 'open');
+    // No memory is kept for packing between messages.
+    assert.match(
+      whole.extensions,
+      /^permessage-deflate; server_no_context_takeover; client_no_context_takeover$/,
+    );
     whole.socket.send(huge);
     const pieces = await RawClient.open(own.url);
     for (let n = 0; n < 100; n++)

@@ -176,6 +176,8 @@ export async function connectClient(url: string, options: Partial<Options> = {})
 /** A client that speaks the protocol by hand, for what the official one would never send. */
 export class RawClient {
   readonly socket: WebSocket;
+  /** What the server has agreed to, of WebSocket's extensions. */
+  extensions = '';
   readonly #messages: Record<string, unknown>[] = [];
   readonly #closed: Promise<{ code: number; reason: string }>;
   #wake: () => void = () => {};
@@ -190,6 +192,9 @@ export class RawClient {
       this.#wake();
     });
     this.socket.on('error', () => {});
+    this.socket.on('upgrade', (answer) => {
+      this.extensions = answer.headers['sec-websocket-extensions'] ?? '';
+    });
   }
 
   static async open(url: string, headers: Record<string, string> = {}): Promise<RawClient> {

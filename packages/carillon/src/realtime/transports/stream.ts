@@ -8,8 +8,8 @@ import type { ConnectionRules } from './connection-rules.ts';
 import { answer, answerPreflight, checkOrigin, isProtobuf, readBody } from './http.ts';
 import { disconnectPush, queryOf, type Transport } from './transport.ts';
 
-/** Who does not take the last words within this time is cut off. */
-const CLOSE_TIMEOUT_MS = 1_000;
+/** Who takes nothing for so long, the last words included, is cut off. */
+const WRITE_TIMEOUT_MS = 1_000;
 /** The system finds out by then that a silent client is gone, and by as many probes as it makes. */
 const TCP_KEEP_ALIVE_MS = 30_000;
 
@@ -80,6 +80,7 @@ export class StreamTransport {
       codec,
       unidirectional: this.#isUnidirectional,
       emulated: !this.#isUnidirectional,
+      writeTimeoutMs: WRITE_TIMEOUT_MS,
       write: (messages) => response.write(this.#frame(codec, messages)),
       buffered: () => response.writableLength,
       close: (code, reason) => {
@@ -116,7 +117,7 @@ function isDecodable(codec: Codec, frame: Buffer): boolean {
 /** Ends a response, and cuts the line when the peer does not take what is left. */
 function endSoon(response: ServerResponse): void {
   const { socket } = response;
-  const timer = setTimeout(() => response.destroy(), CLOSE_TIMEOUT_MS);
+  const timer = setTimeout(() => response.destroy(), WRITE_TIMEOUT_MS);
   timer.unref();
   response.once('close', () => clearTimeout(timer));
   // A connection kept for more requests would hold up a shutdown.

@@ -13,6 +13,8 @@ export interface Transport {
   readonly ping?: () => void;
   /** Stops reading from the client, or goes on; absent where what comes is bounded anyhow. */
   readonly pause?: (pause: boolean) => void;
+  /** How long the peer may take nothing of what there is for it; milliseconds. */
+  readonly writeTimeoutMs: number;
   /** Sends several encoded messages, in order. */
   write(messages: readonly Encoded[]): void;
   /** Bytes that the peer has not taken yet. */

@@ -6,7 +6,7 @@ import { uniJsonCodec } from '../codec/uni-json.ts';
 import type { Session } from '../session.ts';
 import type { ConnectionRules } from './connection-rules.ts';
 import { disconnectPush, queryOf, type Transport } from './transport.ts';
-import { closeSoon, isAdmitted, refuse, watch } from './websocket.ts';
+import { COMPRESSION, closeSoon, isAdmitted, refuse, watch } from './websocket.ts';
 
 export interface UniWebSocketOptions {
   readonly config: Pick<Config, 'uni_websocket'>;
@@ -28,7 +28,7 @@ export class UniWebSocketTransport {
     this.#server = new WebSocketServer({
       noServer: true,
       maxPayload: uni_websocket.message_size_limit,
-      perMessageDeflate: uni_websocket.compression,
+      perMessageDeflate: uni_websocket.compression && COMPRESSION,
       clientTracking: false,
       handleProtocols: () => false,
     });
@@ -57,6 +57,7 @@ export class UniWebSocketTransport {
       name: 'uni_websocket',
       codec: uniJsonCodec,
       unidirectional: true,
+      writeTimeoutMs: write_timeout,
       write(messages) {
         if (join_push_messages) connection.send(uniJsonCodec.frame(messages));
         else for (const message of messages) connection.send(message);

@@ -16,6 +16,9 @@ export interface WebSocketOptions {
   readonly open: (transport: Transport, request: IncomingMessage) => Session;
 }
 
+/** Each message is packed by itself: a window that lives on would cost a connection some 300 KiB. */
+export const COMPRESSION = { serverNoContextTakeover: true, clientNoContextTakeover: true };
+
 const PROTOBUF = 'centrifuge-protobuf';
 const SUBPROTOCOLS = [PROTOBUF, 'centrifuge-json'];
 
@@ -30,7 +33,7 @@ export class WebSocketTransport {
     this.#server = new WebSocketServer({
       noServer: true,
       maxPayload: websocket.message_size_limit,
-      perMessageDeflate: websocket.compression,
+      perMessageDeflate: websocket.compression && COMPRESSION,
       clientTracking: false,
       handleProtocols: (offered) => SUBPROTOCOLS.find((name) => offered.has(name)) ?? false,
     });
@@ -54,6 +57,7 @@ export class WebSocketTransport {
     const transport: Transport = {
       name: 'websocket',
       codec,
+      writeTimeoutMs: config.websocket.write_timeout,
       write: (messages) => connection.send(codec.frame(messages)),
       pause: (pause) => (pause ? connection.pause() : connection.resume()),
       buffered: () => connection.bufferedAmount,

@@ -6,6 +6,7 @@ import protobuf from 'protobufjs';
 import { CLIENT_PROTOCOL } from '../../../src/realtime/codec/schema.ts';
 import { type RealtimeServer, SECRET, startRealtime, token } from '../../support/realtime.ts';
 import { StreamReader } from '../../support/streams.ts';
+import { until } from '../../support/until.ts';
 
 const { root } = protobuf.parse(CLIENT_PROTOCOL, { keepCase: true });
 const ON = { enabled: true };
@@ -244,6 +245,28 @@ suite('streams of a server that shuts down, and of slow readers', () => {
     quick.close();
     await server.close();
   });
+
+  for (const path of ['http_stream', 'sse', 'uni_http_stream', 'uni_sse']) {
+    test(`who takes nothing from ${path} is cut off within seconds, whatever may wait for it`, async (t) => {
+      const server = await startRealtime({
+        client: { queue_max_size: 100_000_000, presence_update_interval: '100ms' },
+        [path]: ON,
+      });
+      t.after(() => server.close());
+      const connect = { token: await token({ sub: '42', channels: ['news:flood'] }) };
+      const body = JSON.stringify(path.startsWith('uni') ? connect : { id: 1, connect });
+      const stuck = await StreamReader.open(`${server.origin}/connection/${path}`, { body });
+      await stuck.next();
+      const [session] = server.realtime.hub.sessionsOf('42');
+      stuck.response.pause();
+      for (const payload = 'x'.repeat(100_000); session?.transport.buffered() === 0; ) {
+        await server.publish('news:flood', { payload });
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await until(() => server.realtime.stats().clients === 0);
+      stuck.close();
+    });
+  }
 
   test('who cannot connect in time is told so', async () => {
     const server = await startRealtime({
