@@ -25,8 +25,6 @@ export interface Case {
   readonly count: number;
   /** Sender threads of Carillon, if not the stage's. */
   readonly threads?: number;
-  /** The sink that takes firebase-admin's requests, for whom does not need it, too. */
-  readonly onFirebaseSink?: boolean;
 }
 
 /** What came to the sink, and how many of the pushes sent never did. */
@@ -50,7 +48,7 @@ export class ProviderStage {
   readonly #folder: string;
   readonly #threads: number;
   readonly #progress: Progress;
-  readonly #sinks = new Map<boolean, Promise<RunningSink>>();
+  #sink: Promise<RunningSink> | undefined;
   #next = 0;
 
   constructor(folder: string, threads: number, progress: Progress) {
@@ -63,30 +61,21 @@ export class ProviderStage {
     return [
       `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; ${WARM_UP.toLocaleString('en')} pushes before each measurement`,
       `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin: sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept`,
-      'firebase-admin’s requests need a sink with a reader of frames before it, which costs the sink CPU; “that sink” is Carillon on the same one',
       'latency is from handing a push over (its batch, its call) to its outcome; HMS carries 1,000 pushes in a request',
     ];
   }
 
-  /** @param takesSchemeColon as firebase-admin's requests need it: by a reader of frames before the sink, which costs CPU */
-  async sink(takesSchemeColon: boolean): Promise<RunningSink> {
-    let sink = this.#sinks.get(takesSchemeColon);
-    if (!sink) {
-      sink = this.#startSink(takesSchemeColon);
-      this.#sinks.set(takesSchemeColon, sink);
-    }
-    return sink;
+  /** The same one for all. */
+  sink(): Promise<RunningSink> {
+    this.#sink ??= this.#startSink();
+    return this.#sink;
   }
 
   async measure(measured: Case): Promise<Measured> {
-    const { vendor, subject, count, threads, onFirebaseSink = subject === 'firebase-admin' } = measured;
-    const called = [
-      subject,
-      ...(threads ? [`${threads} thread${threads > 1 ? 's' : ''}`] : []),
-      ...(onFirebaseSink && subject === 'carillon' ? ['that sink'] : []),
-    ].join(', ');
+    const { vendor, subject, count, threads } = measured;
+    const called = [subject, ...(threads ? [`${threads} thread${threads > 1 ? 's' : ''}`] : [])].join(', ');
     this.#progress.step(`${vendor}, ${called}: ${count.toLocaleString('en')} pushes`);
-    const sink = await this.sink(onFirebaseSink);
+    const sink = await this.sink();
     return this.#withSender(measured, sink, async (sender) => {
       await sink.peer.ask({ type: 'expect', count }, 'expecting');
       const { cpuMicros, sinkMicros, seconds, sent } = await this.#send(sender, sink, count);
@@ -110,7 +99,7 @@ export class ProviderStage {
 
   /** Sends step after step until the time is over; the sink counts all steps as one. */
   async hold(vendor: Vendor, seconds: number) {
-    const sink = await this.sink(false);
+    const sink = await this.sink();
     this.#progress.step(`${vendor}, carillon: for ${seconds} s`);
     return this.#withSender({ vendor, subject: 'carillon', count: HOLD_STEP }, sink, async (sender) => {
       await sink.peer.ask({ type: 'expect', count: Number.MAX_SAFE_INTEGER }, 'expecting');
@@ -144,12 +133,12 @@ export class ProviderStage {
   }
 
   async close(): Promise<void> {
-    for (const sink of this.#sinks.values()) await (await sink).peer.stop();
+    await (await this.#sink)?.peer.stop();
   }
 
-  async #startSink(takesSchemeColon: boolean): Promise<RunningSink> {
+  async #startSink(): Promise<RunningSink> {
     const peer = new Peer<SinkRequest>('the sink', sinkProcess());
-    const { url, ca } = await peer.ask<Listening>({ type: 'listen', takesSchemeColon }, 'listening');
+    const { url, ca } = await peer.ask<Listening>({ type: 'listen' }, 'listening');
     return { peer, url, ca };
   }
 

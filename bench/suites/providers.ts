@@ -49,7 +49,7 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
     const measured: Measured[] = [];
     for (const one of casesOf(threads, quick ? QUICK_SHARE : 1)) measured.push(await stage.measure(one));
     progress.step('the sink’s ceiling, by h2load');
-    const ceiling = await ceilingOf(await stage.sink(false), folder, quick ? 50_000 : 200_000);
+    const ceiling = await ceilingOf(await stage.sink(), folder, quick ? 50_000 : 200_000);
     return {
       conditions: stage.conditions,
       results: [...measured.map((one) => one.result), ...ceilingResults(ceiling)],
@@ -71,7 +71,6 @@ function casesOf(threads: number, share: number): Case[] {
     return [
       own,
       ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
-      ...(subject === 'firebase-admin' ? [{ ...own, onFirebaseSink: true }] : []),
       ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
     ];
   });
@@ -104,9 +103,8 @@ function ratios(measured: readonly Measured[]): string[] {
   return VENDORS.flatMap((vendor) => {
     const all = measured.filter((one) => one.measured.vendor === vendor);
     const peer = all.find((one) => one.measured.subject !== 'carillon')?.result;
-    const own = (
-      all.find((one) => one.measured.onFirebaseSink) ??
-      all.find(({ measured: { subject, threads } }) => subject === 'carillon' && threads === undefined)
+    const own = all.find(
+      ({ measured: { subject, threads } }) => subject === 'carillon' && threads === undefined,
     )?.result;
     if (!own || !peer) return [];
     const speed = ((own.perSecond ?? 0) / (peer.perSecond ?? Number.NaN)).toFixed(2);

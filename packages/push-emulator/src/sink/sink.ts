@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createSecureServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:tls';
 import { createAuthority, type KeyAndCertificate } from '../certificates/authority.ts';
-import { gateConnections } from '../frame-gate.ts';
 import { listen } from '../listener.ts';
 import { TLS_HOSTS } from '../tls.ts';
-import { createSinkServices, type SinkAnswer } from './answers.ts';
+import { createSinkServices } from './answers.ts';
 import { TargetCounter } from './counter.ts';
+import { Http2Connection } from './http2-connection.ts';
 
 export interface SinkOptions {
   /** 0, the default: any that is free. */
@@ -19,8 +19,6 @@ export interface SinkOptions {
   readonly maxStreams?: number;
   /** The share of targets that are unregistered, 0 to 1: always the same ones. 0 when absent. */
   readonly unregisteredShare?: number;
-  /** Takes requests whose `:scheme` is `https:`, as `firebase-admin` sends them; costs a little for everybody. */
-  readonly takesSchemeColon?: boolean;
 }
 
 export interface SinkCounts {
@@ -78,36 +76,19 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     if (waiting.length > 0) tell();
     response.writeHead(status, { ...headers, 'content-length': body?.length ?? 0 }).end(body);
   };
-  const server = createSecureServer({
-    ...identity,
-    allowHTTP1: true,
-    settings: { maxConcurrentStreams: maxStreams },
-  });
-  server.on('request', (request, response) => {
-    void answerHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
-  });
-  // The listener above is for HTTP/1.1 alone; Node would make request objects of HTTP/2 streams for it, too.
-  server.removeAllListeners('stream');
-  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    stream.on('error', () => {});
-    const path = headers[':path'] as string;
-    const service = services.find(path);
-    let text = '';
-    if (service.needsBody) {
-      stream.on('data', (chunk: Buffer) => {
-        text += chunk.toString('latin1');
-      });
-    } else {
-      stream.resume();
+  const http1 = createServer((request, response) => void answerHttp1(request, response));
+  const server = createTlsServer({ ...identity, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
+    if (socket.alpnProtocol !== 'h2') {
+      http1.emit('connection', socket);
+      return;
     }
-    // Not before: who answers a body that is still coming resets the stream, and too many resets end the connection.
-    stream.on('end', () => {
-      respond(stream, service.answer(path, text));
+    socket.setNoDelay(true);
+    const onAnswer = () => {
       if (waiting.length > 0) tell();
-    });
+    };
+    new Http2Connection(socket, { maxStreams, find: services.find, onAnswer });
   });
-  server.on('sessionError', () => {});
-  if (options.takesSchemeColon) gateConnections(server);
+  server.on('tlsClientError', () => {});
   const listener = await listen(server, port, host, 'port');
 
   return {
@@ -132,12 +113,6 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     },
     close: () => listener.close(),
   };
-}
-
-function respond(stream: ServerHttp2Stream, { status, headers, body }: SinkAnswer): void {
-  if (stream.destroyed) return;
-  stream.respond({ ':status': status, ...headers }, { endStream: body === undefined });
-  if (body) stream.end(body);
 }
 
 /** The file to `fork` for a sink in a process of its own; `SinkRequest` and `SinkReply` are what it understands and says. */
