@@ -105,6 +105,18 @@ suite('the Kafka consumer', { skip: withoutKafka }, () => {
     assert.deepEqual(recorder.order(), upTo(7));
   });
 
+  test('with partition_queue_max_size -1 a partition is read on when its queue is empty, in order', async (context) => {
+    const { topic, recorder, openOne } = await open(context, {
+      options: { partition_queue_max_size: -1, max_poll_records: 7 },
+    });
+    await kafka.write(upTo(100).map((n) => recordOf(topic, n)));
+    await openOne().start();
+    await recorder.until(() => recorder.processed === 100);
+    await kafka.write(upTo(100, 100).map((n) => recordOf(topic, n)));
+    await recorder.until(() => recorder.processed === 200);
+    assert.deepEqual(recorder.order(), upTo(200));
+  });
+
   for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512']) {
     test(`it shows user and password by ${mechanism}, and a wrong one stops the start in words without it`, async (context) => {
       const { topic, recorder, openOne } = await open(context);
