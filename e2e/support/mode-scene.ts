@@ -11,6 +11,8 @@ import { Watcher } from './watcher.ts';
 /** What a worker may have sent without a note of it: notes are taken every 20 ms, and take their way to the queue. */
 const NOTE_LAG_MS = 300;
 const RETRY_MS = 50;
+/** Less than the 300 that a history keeps: what was read is told of in the same channel. */
+const RECOVERABLE = 200;
 
 export interface SceneOptions {
   /** Further environment of GrandChat and Carillon. */
@@ -100,13 +102,16 @@ export class ModeScene {
     }
   }
 
-  /** Writes before something happens, while it does, and after: `count` messages at least. */
+  /**
+   * Writes before something happens, while it does, and after: `count` messages at least, and no more than a channel's
+   * history holds, so that a client that was cut off can recover them all.
+   */
   async writeDuring(happening: () => Promise<unknown>, count: number): Promise<void> {
     let isOver = false;
     const going = happening().finally(() => {
       isOver = true;
     });
-    for (let n = 0; n < count || !isOver; n++) await this.write(this.written.length);
+    for (let n = 0; n < count || (!isOver && n < RECOVERABLE); n++) await this.write(this.written.length);
     await going;
   }
 
