@@ -5,6 +5,9 @@ import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
 import type { Session } from './session.ts';
 import type { TagsFilter } from './tags-filter.ts';
 
+/** What waits while a subscription starts; the stream has what is more. */
+const MOST_HELD = 4_096;
+
 export interface SubscriptionOptions {
   readonly session: Session;
   readonly channel: Channel;
@@ -80,7 +83,8 @@ export class Subscription {
    */
   deliver(publication: Publication, epoch: string, push: PublicationPush): boolean {
     if (this.#held) {
-      this.#held.push({ publication, epoch, push });
+      if (this.positioned && this.#held.length >= MOST_HELD) this.mayHaveMissed = true;
+      else this.#held.push({ publication, epoch, push });
       return true;
     }
     if (this.positioned && publication.offset > 0) {

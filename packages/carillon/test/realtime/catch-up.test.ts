@@ -206,6 +206,25 @@ suite('a gap in the offsets', () => {
     await close();
   });
 
+  test('is what a subscription has when more is published while it starts than may wait for it', async () => {
+    const { broker, server, client, close } = await start();
+    broker.meanwhile = async () => {
+      for (const n of upTo(4_100)) await server.publish('news:flood', { n });
+    };
+    const { numbers, states } = await listen(client, 'news:flood');
+    await until(() => numbers().length === 4_100);
+    assert.deepEqual(numbers(), upTo(4_100));
+    assert.deepEqual(states, []);
+    broker.meanwhile = async () => {
+      for (const n of upTo(5_000)) await server.publish('news:more', { n });
+    };
+    const more = await listen(client, 'news:more');
+    await until(() => more.states.length === 2);
+    assert.deepEqual(more.states, ['subscribing 2500', 'subscribed not recovered']);
+    assert.deepEqual(more.numbers(), upTo(4_096));
+    await close();
+  });
+
   test('that cannot be filled ends the subscription with 2500, and the client starts over', async () => {
     const { broker, server, client, close } = await start();
     const { numbers, states } = await listen(client, 'short:gap');
