@@ -190,6 +190,30 @@ suite('pings by frames of WebSocket', () => {
   });
 });
 
+test('origins are allowed by globs, as a real Centrifugo allows them', () => {
+  const allowed_origins = [
+    'https://*.one.example',
+    'http://localhost:*',
+    'http?://two.example',
+    'http://{three,four}.example',
+    'http://[ab].five.example',
+    'capacitor://*',
+  ];
+  const { client } = resolveConfig({ client: { allowed_origins } }).config;
+  const rules = new ConnectionRules(client, () => 0);
+  const good =
+    'https://a.one.example https://a.b.one.example https://A.ONE.example http://localhost:1 https://two.example ' +
+    'http://four.example http://b.five.example capacitor://localhost';
+  const bad =
+    'https://one.example http://a.one.example https://a.one.example:8443 https://a.one.example.evil http://localhost ' +
+    'http://two.example http://c.five.example null x';
+  for (const origin of good.split(' ')) assert.ok(rules.allowsOrigin(origin), origin);
+  for (const origin of bad.split(' ')) assert.ok(!rules.allowsOrigin(origin), origin);
+  assert.ok(rules.allowsOrigin(undefined));
+  const nobody = new ConnectionRules(resolveConfig({}).config.client, () => 0);
+  assert.ok(!nobody.allowsOrigin('http://localhost:8000'));
+});
+
 suite('limits of new connections', () => {
   test('no more than allowed in a second, and as many again later', () => {
     let clock = 0;

@@ -232,6 +232,17 @@ suite('many nodes on one Redis', { skip: withoutRedis }, () => {
     await until(async () => (await nodesAt(c)).filter(({ num_clients }) => num_clients > 0).length >= 2);
   });
 
+  test('a node that stops takes its clients out of presence, and others hear that they left', async () => {
+    const d = await start();
+    const witness = await listen(await connect(a, 'lea'), 'open:stop');
+    await listen(await connect(d, 'max'), 'open:stop');
+    await until(() => witness.people.includes('+max'));
+    await d.close();
+    const { result } = await call(b, 'presence_stats', { channel: 'open:stop' });
+    assert.equal(result.num_clients, 1);
+    await until(() => witness.people.includes('-max'));
+  });
+
   test('a node that stops is no longer shown, and one that starts is known before it serves', async () => {
     const d = await start();
     const count = async (server: TestServer) =>
