@@ -144,6 +144,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     hub.removeSession(session);
     for (const subscription of [...session.subscriptions.values()]) subscriber.remove(subscription);
   };
+  let closing = false;
   const openSession = (transport: Transport, { headers }: IncomingMessage) => {
     const session = new Session({
       transport,
@@ -155,6 +156,8 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     });
     open.add(session);
     if (session.isEmulated) emulated.set(session.key, session);
+    // Its request was under way already.
+    if (closing) session.disconnect(disconnect('shutdown'));
     return session;
   };
   const heartbeat = new Heartbeat({
@@ -189,6 +192,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     start: () => nodes.start(),
     async close() {
       heartbeat.close();
+      closing = true;
       for (const session of [...open]) session.disconnect(disconnect('shutdown'));
       publisher.close();
       proxies.close();

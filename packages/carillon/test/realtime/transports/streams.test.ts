@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import protobuf from 'protobufjs';
+import { WebSocket } from 'ws';
 import { CLIENT_PROTOCOL } from '../../../src/realtime/codec/schema.ts';
 import { type RealtimeServer, SECRET, startRealtime, token } from '../../support/realtime.ts';
 import { StreamReader } from '../../support/streams.ts';
@@ -216,6 +217,22 @@ suite('streams of a server that shuts down, and of slow readers', () => {
     assert.deepEqual(await two.next(), { push: { disconnect: { code: 3001, reason: 'shutdown' } } });
     assert.deepEqual(await one.next(), { disconnect: { code: 3001, reason: 'shutdown' } });
     await Promise.all([one.ended, two.ended]);
+  });
+
+  test('who comes while it shuts down is sent away with 3001 as well, and holds up nothing', async (t) => {
+    const server = await startRealtime({ http_stream: ON, uni_websocket: ON });
+    t.after(() => server.close());
+    await server.realtime.close();
+    const sockets = ['websocket', 'uni_websocket'].map(
+      (path) => new WebSocket(`${server.origin.replace('http', 'ws')}/connection/${path}`),
+    );
+    const codes = await Promise.all(sockets.map(async (socket) => (await once(socket, 'close'))[0]));
+    assert.deepEqual(codes, [3001, 3001]);
+    const body = JSON.stringify({ id: 1, connect: { token: await token({ sub: '42' }) } });
+    const stream = await StreamReader.open(`${server.origin}/connection/http_stream`, { body });
+    assert.deepEqual(await stream.next(), { push: { disconnect: { code: 3001, reason: 'shutdown' } } });
+    await stream.ended;
+    assert.equal(server.realtime.stats().clients, 0);
   });
 
   test('a slow reader of a stream is cut off, and others do not notice', async () => {
