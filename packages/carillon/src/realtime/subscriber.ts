@@ -100,7 +100,7 @@ export class Subscriber {
   /**
    * A server-side subscription of a live connection, by the server API: the result goes out as a push, and what was
    * recovered follows as publications. It takes the place
-   * of the one there is, so that a command can be repeated.
+   * of the one there is, so that a command can be repeated. One too many closes the connection with 3505.
    */
   async subscribeLive(
     session: Session,
@@ -110,6 +110,10 @@ export class Subscriber {
   ): Promise<void> {
     const request = since ? { ...since, recover: true } : {};
     const former = session.subscriptions.get(channel.name);
+    if (!former && this.#isFull(session)) {
+      session.disconnect(disconnect('channelLimit'));
+      return;
+    }
     if (former) this.#options.hub.removeSubscription(former);
     const result = await this.#start(session, {
       channel,
@@ -182,8 +186,11 @@ export class Subscriber {
 
   #checkPlace(session: Session, name: string): void {
     if (session.subscriptions.has(name)) throw clientError('alreadySubscribed');
-    if (session.subscriptions.size >= this.#options.config.client.channel_limit)
-      throw clientError('limitExceeded');
+    if (this.#isFull(session)) throw clientError('limitExceeded');
+  }
+
+  #isFull({ subscriptions }: Session): boolean {
+    return subscriptions.size >= this.#options.config.client.channel_limit;
   }
 
   async #start(session: Session, plan: Plan): Promise<SubscribeResult> {

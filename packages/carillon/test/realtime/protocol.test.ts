@@ -301,11 +301,21 @@ suite('time and limits of a connection', () => {
     await server.close();
   });
 
-  test('a token for more channels than a connection may have closes with 3505', async () => {
+  test('more channels than a connection may have, by its token or by the server, close it with 3505', async () => {
     const server = await startRealtime({ client: { channel_limit: 2 } });
     const client = await RawClient.open(server.url);
     client.sendText(connect(await token({ sub: '42', channels: ['news:1', 'news:2', 'news:3'] })));
     assert.deepEqual(await client.closed(), { code: 3505, reason: 'channel limit' });
+    const full = await RawClient.connected(server.url, { sub: 'full', channels: ['news:1', 'news:2'] });
+    const [session] = server.realtime.hub.sessionsOf('full');
+    const grant = { info: undefined, data: undefined, expireAt: 0 };
+    for (const name of ['news:2', 'news:3']) {
+      const channel = server.realtime.channels.find(name);
+      assert.ok(channel && session);
+      await server.realtime.subscriber.subscribeLive(session, channel, grant, undefined);
+      assert.equal(session.state, name === 'news:2' ? 'connected' : 'closed');
+    }
+    assert.equal((await full.closed()).code, 3505);
     await server.close();
   });
 
