@@ -2,8 +2,8 @@
  * A push service in a process of its own: takes every push at once, over HTTP/2 or HTTP/1.1 with TLS, and knows when
  * each device got its first one and how many came after it. It looks at a path and nothing else, to cost little.
  */
-import { createSecureServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import { createFront } from '../../packages/push-emulator/src/sink/front.ts';
 import { percentile } from '../support/statistics.ts';
 import { ENDPOINT_PATH, monotonicMs, SET_DIGITS, type SinkReply, type SinkRequest } from './sink-messages.ts';
 
@@ -12,6 +12,15 @@ const MAX_STREAMS = 100;
 const SET_AT = ENDPOINT_PATH.length;
 const INDEX_AT = SET_AT + SET_DIGITS;
 const INDEX_END = INDEX_AT + SET_DIGITS;
+
+const ACCEPTED = { status: 201, headers: { location: '/m/1' } };
+const SERVICE = {
+  needsBody: false,
+  answer(path: string) {
+    note(path);
+    return ACCEPTED;
+  },
+};
 
 const clockOffset = monotonicMs() - performance.now();
 let expectedSet = -1;
@@ -31,21 +40,8 @@ function note(path: string): void {
   if (arrived === arrivedAt.length) reply({ type: 'complete' });
 }
 
-function listen({ key, cert }: { key: string; cert: string }): void {
-  const options = { key, cert, allowHTTP1: true, settings: { maxConcurrentStreams: MAX_STREAMS } };
-  const server = createSecureServer(options, (request, response) => {
-    request.resume();
-    note(request.url);
-    response.writeHead(201, { location: '/m/1' }).end();
-  });
-  // The listener above is for HTTP/1.1 alone; Node would make request objects of HTTP/2 streams for it, too.
-  server.removeAllListeners('stream');
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    stream.on('error', () => {});
-    stream.resume();
-    note(headers[':path'] as string);
-    stream.respond({ ':status': 201, location: '/m/1' }, { endStream: true });
-  });
+function listen(identity: { key: string; cert: string }): void {
+  const server = createFront({ identity, maxStreams: MAX_STREAMS, find: () => SERVICE });
   server.listen(0, '127.0.0.1', () =>
     reply({ type: 'listening', port: (server.address() as AddressInfo).port }),
   );

@@ -1,12 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:tls';
 import { createAuthority, type KeyAndCertificate } from '../certificates/authority.ts';
 import { listen } from '../listener.ts';
 import { TLS_HOSTS } from '../tls.ts';
 import { createSinkServices } from './answers.ts';
 import { TargetCounter } from './counter.ts';
-import { Http2Connection } from './http2-connection.ts';
+import { createFront } from './front.ts';
 
 export interface SinkOptions {
   /** 0, the default: any that is free. */
@@ -64,31 +61,10 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     });
   };
 
-  const answerHttp1 = async (request: IncomingMessage, response: ServerResponse) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('error', () => {});
-    await once(request, 'end').catch(() => {});
-    const path = request.url ?? '';
-    const { status, headers, body } = services
-      .find(path)
-      .answer(path, Buffer.concat(chunks).toString('latin1'));
+  const onAnswer = () => {
     if (waiting.length > 0) tell();
-    response.writeHead(status, { ...headers, 'content-length': body?.length ?? 0 }).end(body);
   };
-  const http1 = createServer((request, response) => void answerHttp1(request, response));
-  const server = createTlsServer({ ...identity, ALPNProtocols: ['h2', 'http/1.1'] }, (socket) => {
-    if (socket.alpnProtocol !== 'h2') {
-      http1.emit('connection', socket);
-      return;
-    }
-    socket.setNoDelay(true);
-    const onAnswer = () => {
-      if (waiting.length > 0) tell();
-    };
-    new Http2Connection(socket, { maxStreams, find: services.find, onAnswer });
-  });
-  server.on('tlsClientError', () => {});
+  const server = createFront({ identity, maxStreams, find: services.find, onAnswer });
   const listener = await listen(server, port, host, 'port');
 
   return {
