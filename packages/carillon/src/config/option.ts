@@ -176,6 +176,7 @@ function sectionOf<T extends object>(known: Record<string, Option<unknown>>, fal
         // As in Go's decoder: as if the key were absent.
         if (option && item === null) continue;
         if (option) result[key] = option.read(item, itemPath, findings);
+        else if (isIndispensable(key, item)) findings.problems.push(refusal(itemPath));
         else findings.warnings.push(unknownKey(itemPath, key, Object.keys(known)));
       }
       return result as T;
@@ -256,6 +257,20 @@ const CENTRIFUGO_KEYS = new Set(
    connect_code_to_http_response disable_closing_handshake recovered_publications_histogram native_histograms
    init enable_unreleased_features`.split(/\s+/),
 );
+
+/** Without TLS a connection would be open to others, without these addresses it would lead elsewhere. */
+const TLS_KEYS = new Set(['tls', 'tls_autocert', 'internal_tls', 'sentinel_tls']);
+const ADDRESS_KEYS = new Set(['cluster_address', 'sentinel_address']);
+
+/** Whether passing over a key of Centrifugo's would make something else of the configuration than it says. */
+function isIndispensable(key: string, value: unknown): boolean {
+  if (TLS_KEYS.has(key)) return (value as { enabled?: unknown } | null)?.enabled === true;
+  return ADDRESS_KEYS.has(key) && value !== null && String(value) !== '';
+}
+
+function refusal(path: string): string {
+  return `${path} is known to Centrifugo, but not supported here, and would not be safe to ignore: for TLS say sslmode in the DSN of PostgreSQL, rediss:// for Redis, or put a proxy before the server; of Redis name single servers in address`;
+}
 
 function unknownKey(path: string, key: string, known: readonly string[]): string {
   if (CENTRIFUGO_KEYS.has(key)) return `${path} is known to Centrifugo, but not supported here yet: ignored`;

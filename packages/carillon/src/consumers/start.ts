@@ -113,7 +113,11 @@ export async function startConsumers(options: ConsumersOptions): Promise<() => P
     const slots = options.config.consumers
       .filter(({ type }) => type === 'postgresql_wal')
       .map(({ name, postgresql_wal }) => slotName(name, postgresql_wal));
-    if (options.db) await warnOfForgottenSlots(options.db, slots, logger);
+    // To look is no condition for running.
+    if (options.db)
+      await warnOfForgottenSlots(options.db, slots, logger).catch((error: Error) => {
+        logger.info({ reason: error.message }, 'whether slots are left behind cannot be seen');
+      });
     return close;
   } catch (error) {
     await close();

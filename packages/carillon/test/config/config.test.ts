@@ -71,6 +71,21 @@ suite('the configuration', () => {
       /^client\.ping_interval is "soon": allowed is a duration such as/,
     ],
     ['a choice', { log: { level: 'loud' } }, /^log\.level is "loud": allowed is one of "trace", /],
+    [
+      'TLS where there is none',
+      { http_server: { tls: { enabled: true } } },
+      /^http_server\.tls is known to Centrifugo, but not supported here, and would not be safe to ignore: for TLS say/,
+    ],
+    [
+      'TLS of a consumer',
+      { consumers: [{ name: 'a', type: 'postgresql', postgresql: { tls: { enabled: true } } }] },
+      /^consumers\[0\]\.postgresql\.tls is known to Centrifugo, .* sslmode in the DSN/,
+    ],
+    [
+      'an address of another kind',
+      { engine: { redis: { sentinel_address: ['10.0.0.1:26379'] } } },
+      /^engine\.redis\.sentinel_address is known to Centrifugo, .* name single servers in address$/,
+    ],
     ['a section', { client: 3 }, /^client is 3: allowed is a section: \{…\}$/],
     [
       'a list',
