@@ -1,11 +1,8 @@
-import type { IncomingMessage } from 'node:http';
 import { hostname } from 'node:os';
-import type { Duplex } from 'node:stream';
 import { pino } from 'pino';
 import { batchMethod } from './api/batch.ts';
 import { Dispatcher } from './api/dispatch.ts';
 import { startGrpcApi } from './api/grpc/server.ts';
-import { createHttpApi } from './api/http.ts';
 import { pushMethods } from './api/methods/push.ts';
 import { realtimeMethods } from './api/methods/realtime.ts';
 import { errorBody, toApiError } from './api/replies.ts';
@@ -13,6 +10,7 @@ import type { Config } from './config/config.ts';
 import { loadSecrets, withSecrets } from './config/secrets.ts';
 import { startConsumers } from './consumers/start.ts';
 import { createHealth, type Health } from './health.ts';
+import { startHttpServers } from './http-servers.ts';
 import type { Logger } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { openEngine } from './realtime/engine.ts';
@@ -40,6 +38,8 @@ export interface Carillon {
   readonly url: string;
   readonly port: number;
   /** Where gRPC listens; undefined when it is off. */
+  /** Where server API, health and metrics are, when that is not `port`. */
+  readonly internalPort: number | undefined;
   readonly grpcPort: number | undefined;
   /** Runs a method of the server API without HTTP; throws as `Dispatcher.dispatch`. */
   dispatch(method: string, request: unknown): Promise<object>;
@@ -97,7 +97,8 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       ...pushMethods(push),
       batchMethod(() => dispatcher, toErrorReply),
     ]);
-    const app = createHttpApi({
+    await realtime.start();
+    const http = await startHttpServers({
       config,
       dispatcher,
       logger,
@@ -107,17 +108,13 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         paths: realtime.requestPaths,
         handle: (request, response) => realtime.handleRequest(request, response),
       },
+      upgrade: (request, socket, head) => realtime.handleUpgrade(request, socket, head),
       observe: (method, seconds, code) => metrics.observeCommand('http', method, seconds, code),
     });
-    app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (!realtime.handleUpgrade(request, socket, head))
-        socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
-    });
-    await realtime.start();
-    const port = await listen(app, config);
+    const { port, internalPort } = http;
     closers.push(async () => {
       // A server does not close while a WebSocket is open: clients are sent away meanwhile.
-      const closing = app.close();
+      const closing = http.close();
       await realtime.close();
       await closing;
     });
@@ -143,10 +140,14 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
     haveConsumersStarted = true;
     const url = `http://${config.http_server.address || 'localhost'}:${port}`;
     const grpcPort = grpc?.port;
-    logger.info({ url, grpcPort, version: VERSION, database: db?.kind ?? 'none' }, 'Carillon serves');
+    logger.info(
+      { url, internalPort, grpcPort, version: VERSION, database: db?.kind ?? 'none' },
+      'Carillon serves',
+    );
     return {
       url,
       port,
+      internalPort,
       grpcPort,
       dispatch: (method, request) => dispatcher.dispatch(method, request),
       close,
@@ -173,14 +174,21 @@ async function startWorkerHttp(parts: WorkerParts): Promise<Carillon> {
   const { http_server, http_api, ...rest } = parts.config;
   const config = { ...rest, http_server, http_api: { ...http_api, disabled: true } };
   const dispatcher = new Dispatcher([]);
-  const app = createHttpApi({ config, dispatcher, logger, health, metrics: () => metrics.text() });
-  const port = await listen(app, config);
-  closers.push(() => app.close());
+  const http = await startHttpServers({
+    config,
+    dispatcher,
+    logger,
+    health,
+    metrics: () => metrics.text(),
+  });
+  closers.push(() => http.close());
+  const { port, internalPort } = http;
   const url = `http://${http_server.address || 'localhost'}:${port}`;
   logger.info({ url, version: VERSION, database: db?.kind ?? 'none' }, 'push workers run');
   return {
     url,
     port,
+    internalPort,
     grpcPort: undefined,
     dispatch: (method, request) => dispatcher.dispatch(method, request),
     close,
@@ -206,22 +214,6 @@ async function openOwnDatabase(
   const applied = await migrate(own, 'carillon', PUSH_MIGRATIONS);
   if (applied.length > 0) logger.info({ applied }, 'database schema brought up to date');
   return own;
-}
-
-async function listen(
-  app: ReturnType<typeof createHttpApi>,
-  { http_server: { address, port } }: Config,
-): Promise<number> {
-  try {
-    await app.listen({ port, ...(address ? { host: address } : { host: '0.0.0.0' }) });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new Error(
-      `port ${port} is in use by another program: stop it, or set http_server.port (CARILLON_HTTP_SERVER_PORT)`,
-    );
-  }
-  const bound = app.server.address();
-  return typeof bound === 'object' && bound !== null ? bound.port : port;
 }
 
 /** Consumers retry code 100, and a whole broadcast when one channel failed with it (consumers, section 1.3). */

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { ApiError } from '../errors.ts';
-import { type Dispatcher, RequestTypeError } from './dispatch.ts';
+import type { Dispatcher } from './dispatch.ts';
 import { defineMethod, type Method } from './method.ts';
 import type { ErrorReply } from './replies.ts';
 
@@ -23,10 +23,12 @@ const PRECEDENCE = [
 const MAX_PARALLEL = 1024;
 
 type BatchReply = Record<string, object> | ErrorReply;
+type Prepared = () => Promise<Record<string, object>>;
 
 /**
  * `batch`: many commands in one call, in order or side by side; replies keep the commands' order and carry errors in
- * themselves. A wrong type in one command refuses the whole batch, as it would refuse the call alone.
+ * themselves. A wrong type in one command refuses the whole batch before anything of it has run, as it would refuse the call
+ * alone: who repeats it does nothing twice.
  */
 export function batchMethod(
   dispatcher: () => Dispatcher,
@@ -40,33 +42,30 @@ export function batchMethod(
       parallel: Type.Optional(Type.Boolean()),
     }),
     async handle({ commands = [], parallel = false }) {
-      const run = (command: unknown) => runCommand(dispatcher(), command, toErrorReply);
+      const prepared = commands.map((command) => prepare(dispatcher(), command));
+      const run = (command: Prepared) => command().catch(toErrorReply);
       const replies: BatchReply[] = [];
       const step = parallel ? MAX_PARALLEL : 1;
-      for (let start = 0; start < commands.length; start += step) {
-        replies.push(...(await Promise.all(commands.slice(start, start + step).map(run))));
+      for (let start = 0; start < prepared.length; start += step) {
+        replies.push(...(await Promise.all(prepared.slice(start, start + step).map(run))));
       }
       return { replies };
     },
   });
 }
 
-async function runCommand(
-  dispatcher: Dispatcher,
-  command: unknown,
-  toErrorReply: (error: unknown) => ErrorReply,
-): Promise<BatchReply> {
-  try {
-    if (typeof command !== 'object' || command === null || Array.isArray(command)) {
-      throw new ApiError('badRequest', 'command: must be an object');
-    }
-    const names = Object.keys(command).filter((name) => name !== 'batch' && dispatcher.has(name));
-    const name = PRECEDENCE.find((candidate) => names.includes(candidate)) ?? names[0];
-    if (name === undefined)
-      throw new ApiError('notFound', `no known method in command {${Object.keys(command)}}`);
-    return { [name]: await dispatcher.dispatch(name, (command as Record<string, unknown>)[name]) };
-  } catch (error) {
-    if (error instanceof RequestTypeError) throw error;
-    return toErrorReply(error);
-  }
+/** Checks the types of a command. What else is wrong with it is in its reply. @throws RequestTypeError */
+function prepare(dispatcher: Dispatcher, command: unknown): Prepared {
+  if (typeof command !== 'object' || command === null || Array.isArray(command))
+    return refused(new ApiError('badRequest', 'command: must be an object'));
+  const names = Object.keys(command).filter((name) => name !== 'batch' && dispatcher.has(name));
+  const name = PRECEDENCE.find((candidate) => names.includes(candidate)) ?? names[0];
+  if (name === undefined)
+    return refused(new ApiError('notFound', `no known method in command {${Object.keys(command)}}`));
+  const run = dispatcher.prepare(name, (command as Record<string, unknown>)[name]);
+  return async () => ({ [name]: await run() });
+}
+
+function refused(error: ApiError): Prepared {
+  return () => Promise.reject(error);
 }

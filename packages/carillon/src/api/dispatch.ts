@@ -40,6 +40,14 @@ export class Dispatcher {
    * @throws UnknownMethodError, RequestTypeError, ApiError, or whatever failed inside
    */
   async dispatch(name: string, request: unknown, call: Call = { wantsResult: true }): Promise<object> {
+    return this.prepare(name, request)(call);
+  }
+
+  /**
+   * The same in two steps: the types are checked now, and the method runs when what comes back is called.
+   * @throws UnknownMethodError, RequestTypeError
+   */
+  prepare(name: string, request: unknown): (call?: Call) => Promise<object> {
     const entry = this.#entries.get(name);
     if (!entry) throw new UnknownMethodError(`unknown method ${JSON.stringify(name)}`);
     let body: unknown = request ?? {};
@@ -47,7 +55,7 @@ export class Dispatcher {
       body = withoutNulls(body);
       if (!entry.check.Check(body)) throw new RequestTypeError(describeTypeError(entry.check, body));
     }
-    return entry.method.handle(body as never, call);
+    return async (call = { wantsResult: true }) => entry.method.handle(body as never, call);
   }
 }
 

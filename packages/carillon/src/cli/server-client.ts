@@ -12,7 +12,7 @@ export const SERVER_OPTIONS = {
 } as const;
 
 /** For the help of those commands. */
-export const SERVER_HELP = `  --url URL           where the server is, else CARILLON_URL, else this machine at http_server.port
+export const SERVER_HELP = `  --url URL           where the server is, else CARILLON_URL, else this machine at http_server.port or internal_port
   --config FILE       its configuration, when it is not ./config.json
   --json              answer in JSON
 
@@ -56,10 +56,12 @@ export async function connectServer(options: { config?: string; url?: string }):
   };
 }
 
-function baseUrl(given: string | undefined, { http_server }: Config): string {
+function baseUrl(given: string | undefined, { http_server, http_api }: Config): string {
   const text = given || process.env.CARILLON_URL;
   if (!text) {
-    const { address, port } = http_server;
+    const isInside = http_server.internal_port !== '' && !http_api.external;
+    const address = (isInside && http_server.internal_address) || http_server.address;
+    const port = isInside ? http_server.internal_port : http_server.port;
     const isAny = address === '' || address === '0.0.0.0' || address === '::';
     return `http://${isAny ? 'localhost' : address.includes(':') ? `[${address}]` : address}:${port}`;
   }

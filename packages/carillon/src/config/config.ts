@@ -160,12 +160,14 @@ export interface Config {
   engine: { type: EngineType; redis: RedisPresenceConfig };
   broker: { enabled: boolean; type: EngineType; redis: RedisConfig };
   presence_manager: { enabled: boolean; type: EngineType; redis: RedisPresenceConfig };
-  http_server: { address: string; port: number };
+  http_server: { address: string; port: number; internal_address: string; internal_port: number | '' };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'none' };
   http_api: {
     key: string;
     insecure: boolean;
     disabled: boolean;
+    /** At the public port, though there is an internal one. */
+    external: boolean;
     error_mode: '' | 'transport';
     handler_prefix: string;
     /** Bytes; a 100 000-channel broadcast is about 2 MB. */

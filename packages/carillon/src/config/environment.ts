@@ -1,12 +1,14 @@
 import { editDistance, type Option } from './option.ts';
 
 const PREFIX = 'CARILLON_';
+/** Centrifugo's, which is read, too: what is there under both names has the value of ours. */
+const THEIR_PREFIX = 'CENTRIFUGO_';
 /** Variables of ours that are no options: where the data lie, and what `npm start` reads. */
 const OTHERS = new Set(['CARILLON_DATA_DIR', 'CARILLON_PORT', 'CARILLON_URL']);
 
 /**
  * Lays the environment over a configuration read from a file: `CARILLON_` and the key's path, upper-cased, joined by `_`.
- * A consumer's options can be set one by one by its name: `CARILLON_CONSUMERS_<NAME>_POSTGRESQL_DSN`.
+ * `CENTRIFUGO_` does as well, so that its environment can be kept (server-api, section 8). A consumer's options can be set one by one by its name: `CARILLON_CONSUMERS_<NAME>_POSTGRESQL_DSN`.
  */
 export function applyEnvironment(
   root: Option<unknown>,
@@ -18,15 +20,17 @@ export function applyEnvironment(
   const names = new Map<string, { path: string[]; option: Option<unknown> }>();
   collect(root, [], names);
   const variables = Object.entries(env)
-    .filter(([name]) => name.startsWith(PREFIX) && !OTHERS.has(name))
+    .filter(([name]) => (name.startsWith(PREFIX) && !OTHERS.has(name)) || name.startsWith(THEIR_PREFIX))
+    .map(([given, raw]) => ({ given, raw, name: given.replace(THEIR_PREFIX, PREFIX) }))
+    .filter(({ given, name }) => given === name || env[name] === undefined)
     // Whole lists first, so that a single option of one entry can follow.
-    .sort(([a], [b]) => a.length - b.length);
-  for (const [name, raw] of variables) {
+    .sort((a, b) => a.name.length - b.name.length);
+  for (const { given, raw, name } of variables) {
     if (raw === undefined) continue;
     const entry = names.get(name);
     if (entry) assign(target, entry.path, entry.option.fromText(raw));
     else if (!applyToListEntry(root, target, name, raw))
-      warnings.push(unknownVariable(name, [...names.keys()]));
+      warnings.push(unknownVariable(given, name, [...names.keys()]));
   }
   return target;
 }
@@ -74,12 +78,12 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
   at[path.at(-1) as string] = value;
 }
 
-function unknownVariable(name: string, known: readonly string[]): string {
+function unknownVariable(given: string, name: string, known: readonly string[]): string {
   const nearest = known
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance)[0];
   const hint = nearest && nearest.distance <= 4 ? `; did you mean ${nearest.candidate}?` : '';
-  return `environment variable ${name} is not a known option: ignored${hint}`;
+  return `environment variable ${given} is not a known option: ignored${hint}`;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

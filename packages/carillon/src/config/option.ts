@@ -71,6 +71,18 @@ export function integer(fallback: number, min = 0, max = Number.MAX_SAFE_INTEGER
   return leaf(allowed, fallback, parse, (raw) => (raw.trim() === '' ? raw : Number(raw)));
 }
 
+/** A port, as a number or in digits as Centrifugo has it; empty for none, 0 for any that is free. */
+export function portOrNone(): Option<number | ''> {
+  const parse = (value: unknown) => {
+    if (value === '') return '';
+    const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+    return Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65_535
+      ? (port as number)
+      : undefined;
+  };
+  return leaf('a port from 0 to 65535, or "" for none', '', parse, (raw) => raw);
+}
+
 /** A number from 0 to 1. */
 export function share(fallback: number): Option<number> {
   const parse = (value: unknown) =>
@@ -245,7 +257,7 @@ const CENTRIFUGO_KEYS = new Set(
    client_name force_resp2 history_use_lists presence_hash_field_ttl presence_user_mapping
    jwks insecure_skip_jwks_endpoint_safety_check insecure_skip_token_signature_verify concurrency
    connect_code_to_unidirectional_disconnect
-   subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscribe_stream subscription_type grpc_metadata grpc external internal_port internal_address
+   subscribe_stream_proxy_enabled subscribe_stream_proxy_name subscribe_stream subscription_type grpc_metadata grpc external
    tls_autocert http3 use_write_buffer_pool read_buffer_size write_buffer_size swagger_enabled
    nats_jetstream
    google_pub_sub aws_sqs azure_service_bus recover_since_enabled

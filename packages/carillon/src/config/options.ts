@@ -16,6 +16,7 @@ import {
   integer,
   list,
   type Option,
+  portOrNone,
   section,
   text,
   textOrTexts,
@@ -129,7 +130,12 @@ const redis = {
 const ENGINES = ['memory', 'redis'] as const;
 const presenceRedis = section<RedisPresenceConfig>({ ...redis, presence_ttl: duration('60s') });
 export const CONFIG: Option<Config> = section<Config>({
-  http_server: section({ address: text(), port: integer(8000, 0, 65_535) }),
+  http_server: section({
+    address: text(),
+    port: integer(8000, 0, 65_535),
+    internal_address: text(),
+    internal_port: portOrNone(),
+  }),
   log: section<Config['log']>({
     level: choice('info', ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'none']),
   }),
@@ -137,6 +143,7 @@ export const CONFIG: Option<Config> = section<Config>({
     key: text(),
     insecure: flag(),
     disabled: flag(),
+    external: flag(),
     error_mode: choice('', ['', 'transport']),
     handler_prefix: text('/api'),
     max_body_size: integer(16_777_216, 1024),

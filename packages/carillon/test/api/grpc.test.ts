@@ -269,6 +269,27 @@ suite('the server API over gRPC', () => {
   });
 });
 
+test('grpc_api.error_mode has errors told by status, whatever a call says', async () => {
+  const server = await startServer({
+    ...CONFIG,
+    grpc_api: { ...CONFIG.grpc_api, key: 'one-word', error_mode: 'transport' },
+  });
+  try {
+    for (const mode of ['', 'something']) {
+      const client = new GrpcClient(`127.0.0.1:${server.carillon.grpcPort}`, {
+        authorization: `apikey one-word`,
+        ...(mode && { 'x-centrifugo-error-mode': mode }),
+      });
+      await assert.rejects(client.call('publish', { channel: 'nope:a', data: json(1) }), {
+        code: status.NOT_FOUND,
+      });
+      client.close();
+    }
+  } finally {
+    await server.close();
+  }
+});
+
 test('without a key of its own gRPC takes that of HTTP, and none at all only when it is told so', async () => {
   const server = await startServer({ ...CONFIG, grpc_api: { ...CONFIG.grpc_api, key: '' } });
   const client = connect(server, API_KEY);

@@ -236,11 +236,36 @@ suite('the server API over HTTP', () => {
         ['presence_stats', undefined],
       ],
     );
+    const channels = Array.from({ length: 50 }, (_, n) => `news:parallel-${n}`);
+    await server.call('batch', {
+      commands: channels.flatMap((channel, n) =>
+        Array.from({ length: n % 3 }, () => ({ publish: { channel, data: n } })),
+      ),
+    });
     const parallel = await server.call('batch', {
       parallel: true,
-      commands: Array.from({ length: 50 }, () => ({ info: {} })),
+      commands: channels.map((channel) => ({ publish: { channel, data: 0 } })),
     });
-    assert.equal((parallel.replies as object[]).length, 50);
+    assert.deepEqual(
+      (parallel.replies as { publish: { offset: number } }[]).map((reply) => reply.publish.offset),
+      channels.map((_, n) => (n % 3) + 1),
+    );
+  });
+
+  test('a wrong type in one command refuses a batch before anything of it has run', async () => {
+    const commands = [
+      { publish: { channel: 'news:typed', data: 1 } },
+      { publish: { channel: ['news:typed'], data: 2 } },
+    ];
+    for (const parallel of [false, true]) {
+      const answer = await server.post('batch', { commands, parallel });
+      assert.equal(answer.status, 400);
+      assert.match(answer.text, /^Bad Request: channel: must be string, got an array/);
+    }
+    const { result } = (await server.call('history', { channel: 'news:typed' })) as {
+      result: { offset: number };
+    };
+    assert.equal(result.offset, 0);
   });
 
   test('health and metrics answer without a key, and metrics carry Centrifugo’s names', async () => {
@@ -289,4 +314,49 @@ test('an empty key lets nobody in', async () => {
   });
   assert.equal(response.statusCode, 401);
   await app.close();
+});
+
+test('with an internal port the API, health and metrics are there alone, or the API outside where that is wanted', async () => {
+  for (const external of [false, true]) {
+    const server = await startServer({
+      http_server: { address: '127.0.0.1', port: 0, internal_port: '0' },
+      http_api: { key: API_KEY, external },
+      health: { enabled: true },
+      prometheus: { enabled: true },
+      http_stream: { enabled: true },
+    });
+    try {
+      const { url, internalPort } = server.carillon;
+      const inside = `http://127.0.0.1:${internalPort}`;
+      assert.notEqual(url, inside);
+      const status = async (address: string, init?: RequestInit) => (await fetch(address, init)).status;
+      const call = { method: 'POST', headers: { 'x-api-key': API_KEY }, body: '{}' };
+      for (const [at, isOutside] of [
+        [url, true],
+        [inside, false],
+      ] as const) {
+        assert.equal(await status(`${at}/health`), isOutside ? 404 : 200);
+        assert.equal(await status(`${at}/metrics`), isOutside ? 404 : 200);
+        assert.equal(await status(`${at}/api/info`, call), isOutside === external ? 200 : 404);
+        const stream = `${at}/connection/http_stream`;
+        assert.equal(await status(stream, { method: 'DELETE' }), isOutside ? 405 : 404);
+      }
+    } finally {
+      await server.close();
+    }
+  }
+});
+
+test('http_api.error_mode has errors told by status, whatever a request says', async () => {
+  const server = await startServer({ http_api: { key: API_KEY, error_mode: 'transport' } });
+  try {
+    for (const mode of ['', 'something']) {
+      const headers = { 'x-api-key': API_KEY, 'x-centrifugo-error-mode': mode };
+      const answer = await server.post('publish', { channel: 'nope:a', data: 1 }, headers);
+      assert.equal(answer.status, 404);
+      assert.equal(JSON.parse(answer.text).code, 102);
+    }
+  } finally {
+    await server.close();
+  }
 });

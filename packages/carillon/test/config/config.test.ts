@@ -83,6 +83,11 @@ suite('the configuration', () => {
     ],
     [
       'an address of another kind',
+      { engine: { redis: { cluster_address: ['10.0.0.1:7000'] } } },
+      /^engine\.redis\.cluster_address is known to Centrifugo, .* name single servers in address$/,
+    ],
+    [
+      'an address of yet another kind',
       { engine: { redis: { sentinel_address: ['10.0.0.1:26379'] } } },
       /^engine\.redis\.sentinel_address is known to Centrifugo, .* name single servers in address$/,
     ],
@@ -314,6 +319,27 @@ suite('the configuration', () => {
       () => resolveConfig({}, { CARILLON_HTTP_SERVER_PORT: 'abc' }),
       /http_server\.port is null|http_server\.port is/,
     );
+  });
+
+  test('takes the environment as Centrifugo names it, too; what has both names is as ours says', () => {
+    const { config, warnings } = resolveConfig(
+      { consumers: [{ name: 'orders' }] },
+      {
+        CENTRIFUGO_HTTP_API_KEY: 'theirs',
+        CENTRIFUGO_CLIENT_TOKEN_HMAC_SECRET_KEY: 'secret',
+        CENTRIFUGO_CONSUMERS_ORDERS_TYPE: 'kafka',
+        CENTRIFUGO_HTTP_SERVER_INTERNAL_PORT: '9000',
+        CENTRIFUGO_HTTP_API_KEI: 'typo',
+        CARILLON_HTTP_API_KEY: 'ours',
+      },
+    );
+    assert.equal(config.http_api.key, 'ours');
+    assert.equal(config.client.token.hmac_secret_key, 'secret');
+    assert.equal(config.consumers[0]?.type, 'kafka');
+    assert.equal(config.http_server.internal_port, 9_000);
+    assert.deepEqual(warnings, [
+      'environment variable CENTRIFUGO_HTTP_API_KEI is not a known option: ignored; did you mean CARILLON_HTTP_API_KEY?',
+    ]);
   });
 
   test('warns of doors that are open', () => {

@@ -113,8 +113,9 @@ function createService({ config, dispatcher, logger, observe }: GrpcApiOptions) 
         callback({ code: status.UNAUTHENTICATED, details: 'unauthenticated' });
         return;
       }
-      const mode = metadata.get('x-centrifugo-error-mode')[0] ?? api.error_mode;
-      run(message, mode === 'transport').then(
+      const isTransport =
+        api.error_mode === 'transport' || metadata.get('x-centrifugo-error-mode')[0] === 'transport';
+      run(message, isTransport).then(
         (reply) => callback(null, reply),
         (error: ServiceError) => callback(error),
       );

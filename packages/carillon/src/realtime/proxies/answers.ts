@@ -113,7 +113,7 @@ export function readRpc(answer: unknown): { readonly data: Payload | undefined }
 function readError(members: Members): ClientError {
   const code = wholeOf(members, 'code');
   const message = textOf(members, 'message');
-  if (code < 1 || code > 1_999) throw new ClaimError('error.code must be from 400 to 1999');
+  if (code < 1 || code > 1_999) throw new ClaimError('error.code must be from 1 to 1999');
   if (message.length > MAX_MESSAGE_LENGTH)
     throw new ClaimError(`error.message must be at most ${MAX_MESSAGE_LENGTH} characters`);
   return new ClientError(code, message, flagOf(members, 'temporary'));
@@ -122,7 +122,7 @@ function readError(members: Members): ClientError {
 function readDisconnect(members: Members): Disconnect {
   const code = wholeOf(members, 'code');
   const reason = textOf(members, 'reason');
-  if (code < 3_000 || code > 4_999) throw new ClaimError('disconnect.code must be from 4000 to 4999');
+  if (code < 3_000 || code > 4_999) throw new ClaimError('disconnect.code must be from 3000 to 4999');
   if (Buffer.byteLength(reason) > MAX_REASON_BYTES)
     throw new ClaimError(`disconnect.reason must be at most ${MAX_REASON_BYTES} bytes`);
   return new Disconnect(code, reason);
