@@ -9,9 +9,11 @@ import { CENTRIFUGO_PATH } from '../scripts/setup/centrifugo.ts';
 import { type BothServers, startBoth, tutorialConfiguration } from './support/both-servers.ts';
 import { withoutCentrifugo } from './support/centrifugo.ts';
 import { type Call, PARITY_CALLS, PARITY_DIFFERENCES, PARITY_NAMESPACES } from './support/parity-calls.ts';
+import { differencesOf, METRIC_DIFFERENCES, scrape } from './support/parity-metrics.ts';
 import { missing } from './support/requires.ts';
 
 const ROWS = 300;
+const SETTLED_MS = 5_000;
 const KEY = { 'X-API-Key': 'api_key' };
 
 suite('Carillon in the place of Centrifugo, by the tutorial’s own configuration file', {
@@ -66,6 +68,15 @@ suite('Carillon in the place of Centrifugo, by the tutorial’s own configuratio
   test('treats a client the same: presence, channels, publications, subscriptions, refusals, farewell', async () => {
     const [centrifugo, carillon] = [await lifeOfAClient(both.centrifugo), await lifeOfAClient(both.carillon)];
     assert.deepEqual(carillon, centrifugo);
+  });
+
+  test('counts the same under the same names, but for what is listed', async () => {
+    // A connection's end is counted when the other side has seen it, which nothing tells.
+    const deadline = performance.now() + SETTLED_MS;
+    let found: string[];
+    do found = differencesOf(await scrape(both.centrifugo), await scrape(both.carillon));
+    while (!same(found, METRIC_DIFFERENCES) && performance.now() < deadline);
+    assert.deepEqual(found, METRIC_DIFFERENCES);
   });
 
   test('shares the outbox with a Centrifugo: each row comes out of one of the two, in order', async () => {

@@ -132,8 +132,8 @@ async function broadcasts(app: RunningApp): Promise<Broadcasts> {
     return Number(new RegExp(`^${METRIC}_${what}${labels} (.*)$`, 'm').exec(text)?.[1] ?? 0);
   };
   return {
-    count: read('count', 'http') + read('count', 'consumer'),
-    seconds: read('sum', 'http') || read('sum', 'consumer'),
+    count: read('count', 'http') + read('count', 'consuming'),
+    seconds: read('sum', 'http') || read('sum', 'consuming'),
   };
 }
 

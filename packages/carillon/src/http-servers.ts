@@ -5,8 +5,8 @@ import type { Config } from './config/config.ts';
 
 export interface HttpServersOptions extends Omit<HttpApiOptions, 'config'> {
   readonly config: Config;
-  /** Takes WebSocket handshakes; false for a path that is none of its. */
-  readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
+  /** Takes WebSocket handshakes and gives back the status; undefined for a path that is none of its. */
+  readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => number | undefined;
 }
 
 export interface HttpServers {
@@ -39,7 +39,10 @@ export async function startHttpServers({
       : config,
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (!upgrade?.(request, socket, head)) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    const status = upgrade?.(request, socket, head);
+    if (!status) socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+    const path = status ? (request.url ?? '').split('?', 1)[0] || '/' : '/';
+    options.countRequest?.(path, request.method ?? 'GET', status ?? 404);
   });
   const port = await listen(app, where.address, where.port, 'port');
   if (!isParted) return { port, internalPort: undefined, close: () => app.close() };

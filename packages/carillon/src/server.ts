@@ -89,14 +89,17 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
       onProxyCall: (call) => metrics.observeProxyCall(call),
     });
     closers.push(() => realtime.close());
-    metrics.observeRealtime(() => ({ ...realtime.stats(), nodes: realtime.nodes.list().length }));
+    metrics.observeRealtime({
+      version: VERSION,
+      stats: () => ({ ...realtime.stats(), nodes: realtime.nodes.list().length }),
+      counts: realtime.counters,
+    });
 
     const toErrorReply = (error: unknown) => ({ error: errorBody(toApiError(error, 'batch', logger)) });
-    const dispatcher: Dispatcher = new Dispatcher([
-      ...realtimeMethods(realtime),
-      ...pushMethods(push),
-      batchMethod(() => dispatcher, toErrorReply),
-    ]);
+    const dispatcher: Dispatcher = new Dispatcher(
+      [...realtimeMethods(realtime), ...pushMethods(push), batchMethod(() => dispatcher, toErrorReply)],
+      metrics,
+    );
     await realtime.start();
     const http = await startHttpServers({
       config,
@@ -109,7 +112,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         handle: (request, response) => realtime.handleRequest(request, response),
       },
       upgrade: (request, socket, head) => realtime.handleUpgrade(request, socket, head),
-      observe: (method, seconds, code) => metrics.observeCommand('http', method, seconds, code),
+      ...(config.prometheus.instrument_http_handlers && { countRequest: metrics.countHttpRequest }),
     });
     const { port, internalPort } = http;
     closers.push(async () => {
@@ -123,7 +126,6 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
           config,
           dispatcher,
           logger,
-          observe: (method, seconds, code) => metrics.observeCommand('grpc', method, seconds, code),
         })
       : undefined;
     if (grpc) closers.push(() => grpc.close());
@@ -133,7 +135,7 @@ export async function startCarillon(options: CarillonOptions): Promise<Carillon>
         db,
         logger,
         metrics,
-        dispatch: consumerDispatch(dispatcher, metrics, logger),
+        dispatch: consumerDispatch(dispatcher, logger),
         isAllowed: (method) => dispatcher.isMutating(method),
       }),
     );
@@ -217,20 +219,12 @@ async function openOwnDatabase(
 }
 
 /** Consumers retry code 100, and a whole broadcast when one channel failed with it (consumers, section 1.3). */
-function consumerDispatch(dispatcher: Dispatcher, metrics: Metrics, logger: Logger) {
+function consumerDispatch(dispatcher: Dispatcher, logger: Logger) {
   return async (method: string, request: unknown): Promise<object> => {
-    const started = performance.now();
-    let errorCode: number | undefined;
     try {
-      return await dispatcher.dispatch(method, request, { wantsResult: false });
+      return await dispatcher.dispatch(method, request, { wantsResult: false, protocol: 'consuming' });
     } catch (error) {
-      const apiError = toApiError(error, method, logger);
-      errorCode = apiError.code;
-      throw apiError;
-    } finally {
-      // Consumers may name no method of ours: whatever text they have for it must not become a series of its own.
-      if (dispatcher.has(method))
-        metrics.observeCommand('consumer', method, (performance.now() - started) / 1000, errorCode);
+      throw toApiError(error, method, logger);
     }
   };
 }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { ApiError } from '../errors.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { defineMethod, type Method } from './method.ts';
+import { type Call, defineMethod, type Method } from './method.ts';
 import type { ErrorReply } from './replies.ts';
 
 /** When a command names several methods, the first of these runs (server-api, section 6). */
@@ -23,7 +23,7 @@ const PRECEDENCE = [
 const MAX_PARALLEL = 1024;
 
 type BatchReply = Record<string, object> | ErrorReply;
-type Prepared = () => Promise<Record<string, object>>;
+type Prepared = (call: Call) => Promise<Record<string, object>>;
 
 /**
  * `batch`: many commands in one call, in order or side by side; replies keep the commands' order and carry errors in
@@ -41,9 +41,9 @@ export function batchMethod(
       commands: Type.Optional(Type.Array(Type.Unknown())),
       parallel: Type.Optional(Type.Boolean()),
     }),
-    async handle({ commands = [], parallel = false }) {
+    async handle({ commands = [], parallel = false }, call) {
       const prepared = commands.map((command) => prepare(dispatcher(), command));
-      const run = (command: Prepared) => command().catch(toErrorReply);
+      const run = (command: Prepared) => command(call).catch(toErrorReply);
       const replies: BatchReply[] = [];
       const step = parallel ? MAX_PARALLEL : 1;
       for (let start = 0; start < prepared.length; start += step) {
@@ -57,15 +57,22 @@ export function batchMethod(
 /** Checks the types of a command. What else is wrong with it is in its reply. @throws RequestTypeError */
 function prepare(dispatcher: Dispatcher, command: unknown): Prepared {
   if (typeof command !== 'object' || command === null || Array.isArray(command))
-    return refused(new ApiError('badRequest', 'command: must be an object'));
+    return refused(dispatcher, new ApiError('badRequest', 'command: must be an object'));
   const names = Object.keys(command).filter((name) => name !== 'batch' && dispatcher.has(name));
   const name = PRECEDENCE.find((candidate) => names.includes(candidate)) ?? names[0];
   if (name === undefined)
-    return refused(new ApiError('notFound', `no known method in command {${Object.keys(command)}}`));
+    return refused(
+      dispatcher,
+      new ApiError('notFound', `no known method in command {${Object.keys(command)}}`),
+    );
   const run = dispatcher.prepare(name, (command as Record<string, unknown>)[name]);
-  return async () => ({ [name]: await run() });
+  return async (call) => ({ [name]: await run(call) });
 }
 
-function refused(error: ApiError): Prepared {
-  return () => Promise.reject(error);
+/** It reaches no method, and is counted here. */
+function refused(dispatcher: Dispatcher, error: ApiError): Prepared {
+  return (call) => {
+    dispatcher.countError(call, 'unknown', error);
+    return Promise.reject(error);
+  };
 }

@@ -1,5 +1,6 @@
 import { Compile, type Validator } from 'typebox/compile';
-import type { Call, Method } from './method.ts';
+import { API_ERRORS, ApiError } from '../errors.ts';
+import type { Call, Method, Protocol } from './method.ts';
 
 /** A request whose JSON has a wrong type somewhere: HTTP 400, before the method runs. */
 export class RequestTypeError extends Error {
@@ -11,6 +12,16 @@ export class UnknownMethodError extends Error {
   override name = 'UnknownMethodError';
 }
 
+/** What is counted of calls (server-api, section 9). */
+export interface CallMetrics {
+  /** A method has run; seconds. */
+  observeCommand(protocol: Protocol, method: string, seconds: number): void;
+  /** `error` is the code of the answer, or what could not be read. */
+  countCommandError(protocol: Protocol, method: string, error: string): void;
+}
+
+const UNCOUNTED: Call = { wantsResult: true };
+
 interface Entry {
   readonly method: Method;
   readonly check: Validator;
@@ -19,8 +30,10 @@ interface Entry {
 /** All methods of the server API by name; HTTP, batch and consumers run them through here. */
 export class Dispatcher {
   readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #metrics: CallMetrics | undefined;
 
-  constructor(methods: readonly Method[]) {
+  constructor(methods: readonly Method[], metrics?: CallMetrics) {
+    this.#metrics = metrics;
     this.#entries = new Map(
       methods.map((method) => [method.name, { method, check: Compile(method.request) }]),
     );
@@ -39,24 +52,67 @@ export class Dispatcher {
    * Checks the types of a parsed request and runs the method. As in Go's decoder, `null` stands for an absent member.
    * @throws UnknownMethodError, RequestTypeError, ApiError, or whatever failed inside
    */
-  async dispatch(name: string, request: unknown, call: Call = { wantsResult: true }): Promise<object> {
-    return this.prepare(name, request)(call);
+  async dispatch(name: string, request: unknown, call: Call = UNCOUNTED): Promise<object> {
+    let run: (call: Call) => Promise<object>;
+    try {
+      run = this.prepare(name, request);
+    } catch (error) {
+      this.countError(call, this.has(name) ? name : 'unknown', error);
+      throw error;
+    }
+    return run(call);
   }
 
   /**
    * The same in two steps: the types are checked now, and the method runs when what comes back is called.
-   * @throws UnknownMethodError, RequestTypeError
+   * @throws UnknownMethodError, RequestTypeError, which are not counted
    */
-  prepare(name: string, request: unknown): (call?: Call) => Promise<object> {
+  prepare(name: string, request: unknown): (call: Call) => Promise<object> {
     const entry = this.#entries.get(name);
     if (!entry) throw new UnknownMethodError(`unknown method ${JSON.stringify(name)}`);
-    let body: unknown = request ?? {};
-    if (!entry.check.Check(body)) {
-      body = withoutNulls(body);
-      if (!entry.check.Check(body)) throw new RequestTypeError(describeTypeError(entry.check, body));
-    }
-    return async (call = { wantsResult: true }) => entry.method.handle(body as never, call);
+    const body = typed(entry.check, request ?? {});
+    return (call) => this.#run(entry.method, body, call);
   }
+
+  /** Counts what a call was answered with instead of a result. */
+  countError({ protocol }: Call, method: string, error: unknown): void {
+    if (!protocol) return;
+    const isType = error instanceof RequestTypeError;
+    this.#metrics?.countCommandError(protocol, method, isType ? 'unmarshal' : String(codeOf(error)));
+  }
+
+  /** Counts a request whose body could not be read. */
+  countUnread(protocol: Protocol, method: string): void {
+    this.#metrics?.countCommandError(protocol, method, 'read_body');
+  }
+
+  async #run(method: Method, body: unknown, call: Call): Promise<object> {
+    const started = performance.now();
+    try {
+      return await method.handle(body as never, call);
+    } catch (error) {
+      this.countError(call, method.name, error);
+      throw error;
+    } finally {
+      // A batch is counted by its commands.
+      if (call.protocol && method.name !== 'batch')
+        this.#metrics?.observeCommand(call.protocol, method.name, (performance.now() - started) / 1000);
+    }
+  }
+}
+
+/** @throws RequestTypeError */
+function typed(check: Validator, request: unknown): unknown {
+  if (check.Check(request)) return request;
+  const body = withoutNulls(request);
+  if (!check.Check(body)) throw new RequestTypeError(describeTypeError(check, body));
+  return body;
+}
+
+/** The code that the answer to an error has. */
+function codeOf(error: unknown): number {
+  if (error instanceof ApiError) return error.code;
+  return (error instanceof UnknownMethodError ? API_ERRORS.notFound : API_ERRORS.internal).code;
 }
 
 /** Members whose value is the caller's own JSON, where `null` means null. */

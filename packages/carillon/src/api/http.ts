@@ -9,6 +9,8 @@ import { encodeResult, parseExact } from './exact-json.ts';
 import { runLegacy } from './legacy.ts';
 import { errorBody, toApiError } from './replies.ts';
 
+const CALL = { wantsResult: true, protocol: 'http' } as const;
+
 export interface HttpApiOptions {
   readonly config: Pick<Config, 'http_api' | 'health' | 'prometheus'>;
   readonly dispatcher: Dispatcher;
@@ -16,12 +18,13 @@ export interface HttpApiOptions {
   readonly health: () => Promise<Health>;
   /** Prometheus text; absent when metrics are off. */
   readonly metrics?: () => Promise<string>;
+  /** Told of every request that has been answered; `path` is the route's, `/` where there is none. */
+  readonly countRequest?: (path: string, method: string, status: number) => void;
   /** Transports of real time, which take requests themselves. */
   readonly connections?: {
     readonly paths: readonly string[];
     handle(request: IncomingMessage, response: ServerResponse): boolean;
   };
-  readonly observe?: (method: string, seconds: number, errorCode: number | undefined) => void;
 }
 
 /**
@@ -40,6 +43,20 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+
+  const { countRequest } = options;
+  if (countRequest) {
+    app.addHook('onRequest', async (request, reply) => {
+      // The answer to a transport's request may be long, and is cut rather than finished when the client goes.
+      reply.raw.once('close', () => {
+        const { url = '/' } = request.routeOptions;
+        const { method } = (request.params ?? {}) as { method?: string };
+        const isKnown = method === undefined || dispatcher.has(method);
+        const path = isKnown ? url.replace(':method', method ?? '') : '/';
+        countRequest(path, request.method, reply.raw.statusCode);
+      });
+    });
+  }
 
   if (!api.disabled) {
     const authorized = api.insecure ? () => true : keyChecker(api.key);
@@ -69,28 +86,23 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
         const { method } = request.params;
         const transport =
           api.error_mode === 'transport' || request.headers['x-centrifugo-error-mode'] === 'transport';
-        const started = performance.now();
-        let errorCode: number | undefined;
         reply.type('application/json');
         try {
-          const result = await dispatcher.dispatch(method, parseJson(request.body));
+          const body = parseBody(request.body, (error) => dispatcher.countError(CALL, method, error));
+          const result = await dispatcher.dispatch(method, body, CALL);
           // A batch is its replies, with no wrapper.
           return encodeResult(method === 'batch' ? result : { result });
         } catch (error) {
           if (error instanceof RequestTypeError) {
-            errorCode = 400;
             return reply.code(400).type('text/plain').send(`Bad Request: ${error.message}`);
           }
           const apiError = toApiError(error, method, logger);
-          errorCode = apiError.code;
           if (!transport) {
             // What could not be kept must not look like a success to a caller that reads nothing but the status.
             if (apiError.status === 503) reply.code(503);
             return JSON.stringify({ error: errorBody(apiError) });
           }
           return reply.code(apiError.status).send(JSON.stringify(errorBody(apiError)));
-        } finally {
-          options.observe?.(method, (performance.now() - started) / 1000, errorCode);
         }
       },
     });
@@ -122,7 +134,9 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
   }
 
   app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('404 page not found'));
-  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+    const { method } = (request.params ?? {}) as { method?: string };
+    if (method && dispatcher.has(method)) dispatcher.countUnread('http', method);
     const status = error.statusCode ?? 500;
     if (status === 413) {
       return reply
@@ -139,11 +153,14 @@ export function createHttpApi(options: HttpApiOptions): FastifyInstance {
   return app;
 }
 
-function parseJson(body: unknown): unknown {
+/** @throws RequestTypeError */
+function parseBody(body: unknown, onError: (error: unknown) => void): unknown {
   try {
     return parseExact(typeof body === 'string' ? body : '');
   } catch (error) {
-    throw new RequestTypeError(`body is not valid JSON: ${(error as Error).message}`);
+    const typeError = new RequestTypeError(`body is not valid JSON: ${(error as Error).message}`);
+    onError(typeError);
+    throw typeError;
   }
 }
 

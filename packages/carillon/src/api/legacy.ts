@@ -3,6 +3,8 @@ import { type Dispatcher, RequestTypeError } from './dispatch.ts';
 import { encodeResult, parseExactCommand } from './exact-json.ts';
 import { errorBody, toApiError } from './replies.ts';
 
+const CALL = { wantsResult: true, protocol: 'http' } as const;
+
 /** Commands of one request; who has more sends several. */
 const MAX_COMMANDS = 1_000;
 
@@ -24,7 +26,7 @@ export async function runLegacy(dispatcher: Dispatcher, body: string, logger: Lo
   for (const { id, method, params } of commands) {
     let reply: object;
     try {
-      reply = { result: await dispatcher.dispatch(method, params) };
+      reply = { result: await dispatcher.dispatch(method, params, CALL) };
     } catch (error) {
       reply = { error: errorBody(toApiError(error, method, logger)) };
     }

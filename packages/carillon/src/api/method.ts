@@ -1,5 +1,8 @@
 import type { Static, TSchema } from 'typebox';
 
+/** The way in which a call came. */
+export type Protocol = 'http' | 'grpc' | 'consuming';
+
 /** How a method is called. */
 export interface Call {
   /**
@@ -7,6 +10,8 @@ export interface Call {
    * thrown instead of told in it.
    */
   readonly wantsResult: boolean;
+  /** Undefined where it is not counted. */
+  readonly protocol?: Protocol;
 }
 
 /**

@@ -187,7 +187,7 @@ export interface Config {
     tls: { enabled: boolean; cert_pem: string; key_pem: string; client_ca_pem: string };
   };
   health: { enabled: boolean; handler_prefix: string };
-  prometheus: { enabled: boolean; handler_prefix: string };
+  prometheus: { enabled: boolean; handler_prefix: string; instrument_http_handlers: boolean };
   client: ClientOptions;
   channel: ChannelOptions;
   rpc: RpcConfig;

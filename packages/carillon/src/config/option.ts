@@ -251,7 +251,7 @@ function parseJson(raw: string): unknown {
 
 /** Keys of Centrifugo's that mean something there but nothing here yet, by the last part of their path. */
 const CENTRIFUGO_KEYS = new Set(
-  `admin reflection uni_grpc instrument_http_handlers channel_namespace_resolution
+  `admin reflection uni_grpc channel_namespace_resolution
    webtransport tls tls_external swagger debug usage_stats opentelemetry graphite node pid_file redis nats
    cluster_address sentinel_address sentinel_user sentinel_password sentinel_master_name sentinel_client_name sentinel_tls
    client_name force_resp2 history_use_lists presence_hash_field_ttl presence_user_mapping

@@ -164,7 +164,11 @@ export const CONFIG: Option<Config> = section<Config>({
     }),
   }),
   health: section({ enabled: flag(), handler_prefix: text('/health') }),
-  prometheus: section({ enabled: flag(), handler_prefix: text('/metrics') }),
+  prometheus: section({
+    enabled: flag(),
+    handler_prefix: text('/metrics'),
+    instrument_http_handlers: flag(),
+  }),
   engine: section<Config['engine']>({ type: choice('memory', ENGINES), redis: presenceRedis }),
   broker: section<Config['broker']>({
     enabled: flag(),

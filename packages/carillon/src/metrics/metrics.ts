@@ -1,15 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry, Summary } from 'prom-client';
 import { observePush, type PushObservations } from './push.ts';
-
-/** What real time can say of itself at any moment. */
-export interface RealtimeStats {
-  readonly clients: number;
-  readonly users: number;
-  readonly channels: number;
-  readonly subscriptions: number;
-  /** Known ones, this one included. */
-  readonly nodes: number;
-}
+import { observeRealtime, type RealtimeObservations } from './realtime.ts';
 
 /** What consumers count (consumers, section 1.4); `lag` is what a source holds and is not settled. */
 export interface ConsumerMetrics {
@@ -30,13 +21,11 @@ export interface ProxyCallSample {
 }
 
 export interface Metrics {
-  /** A call of the server API that came by HTTP or gRPC, or from a consumer. */
-  observeCommand(
-    protocol: 'http' | 'grpc' | 'consumer',
-    method: string,
-    seconds: number,
-    errorCode: number | undefined,
-  ): void;
+  /** A command of the server API that came by HTTP or gRPC, or from a consumer. */
+  observeCommand(protocol: string, method: string, seconds: number): void;
+  /** `error` is the code of the answer, or `unmarshal`, `read_body`. */
+  countCommandError(protocol: string, method: string, error: string): void;
+  countHttpRequest(path: string, method: string, status: number): void;
   countOutcome(
     provider: string,
     outcome: { readonly kind: string; readonly code: string },
@@ -52,7 +41,7 @@ export interface Metrics {
   observeJob(lane: string, recipientType: string, seconds: number): void;
   consumerCounters(name: string): ConsumerMetrics;
   observeProxyCall(call: ProxyCallSample): void;
-  observeRealtime(stats: () => RealtimeStats): void;
+  observeRealtime(observations: RealtimeObservations): void;
   observePush(observations: PushObservations): void;
   /** Prometheus' text format. */
   text(): Promise<string>;
@@ -67,13 +56,28 @@ export function createMetrics(): Metrics {
     name: 'centrifugo_api_command_duration_seconds_histogram',
     help: 'Duration of server API commands',
     labelNames: ['protocol', 'method'],
-    buckets: [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+    buckets: [0.0005, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  const commandSummary = new Summary({
+    name: 'centrifugo_api_command_duration_seconds',
+    help: 'Duration of server API commands; deprecated: use the histogram',
+    labelNames: ['protocol', 'method'],
+    percentiles: [0.5, 0.99, 0.999],
+    maxAgeSeconds: 600,
+    ageBuckets: 5,
     registers,
   });
   const commandErrors = new Counter({
     name: 'centrifugo_api_command_errors_total',
     help: 'Server API commands that were answered with an error',
     labelNames: ['protocol', 'method', 'error'],
+    registers,
+  });
+  const requests = new Counter({
+    name: 'centrifugo_node_incoming_http_requests_total',
+    help: 'Requests over HTTP that have been answered, upgrades included',
+    labelNames: ['path', 'method', 'status'],
     registers,
   });
   const pushes = new Counter({
@@ -180,10 +184,12 @@ export function createMetrics(): Metrics {
     registers,
   });
   return {
-    observeCommand(protocol, method, seconds, errorCode) {
+    observeCommand(protocol, method, seconds) {
       commands.observe({ protocol, method }, seconds);
-      if (errorCode !== undefined) commandErrors.inc({ protocol, method, error: String(errorCode) });
+      commandSummary.observe({ protocol, method }, seconds);
     },
+    countCommandError: (protocol, method, error) => commandErrors.inc({ protocol, method, error }),
+    countHttpRequest: (path, method, status) => requests.inc({ path, method, status: String(status) }),
     countOutcome(provider, { kind, code }, { recipientType, platform }) {
       const success = kind === 'accepted';
       pushes.inc({
@@ -225,18 +231,7 @@ export function createMetrics(): Metrics {
       proxyCalls.observe(labels, seconds);
       if (failed) proxyErrors.inc(labels);
     },
-    observeRealtime(stats) {
-      for (const key of ['clients', 'users', 'channels', 'subscriptions', 'nodes'] as const) {
-        new Gauge({
-          name: `centrifugo_node_num_${key}`,
-          help: key === 'nodes' ? 'Number of nodes' : `Number of ${key} on this node`,
-          registers,
-          collect() {
-            this.set(stats()[key]);
-          },
-        });
-      }
-    },
+    observeRealtime: (observations) => observeRealtime(register, observations),
     observePush: (observations) => observePush(register, observations),
     text: () => register.metrics(),
   };

@@ -1,6 +1,7 @@
 import type { Broker } from './broker.ts';
 import { EpochMismatchError } from './broker.ts';
 import type { Channels } from './channels.ts';
+import type { Counters } from './counters.ts';
 import { PublicationPush } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
 import type { Publication, StreamPosition } from './publication.ts';
@@ -13,6 +14,7 @@ const MOST_HELD = 4_096;
 const RETRY_MS = 250;
 
 export interface CatchUpOptions {
+  readonly counters: Counters;
   readonly hub: Hub;
   readonly broker: Broker;
   readonly channels: Channels;
@@ -116,6 +118,7 @@ export class CatchUp {
     const subscriptions = this.#positioned(channel);
     const since = lowest(subscriptions);
     if (!found || !since) return true;
+    this.#options.counters.action('history_recover');
     try {
       const request = { since, limit: recoveryLimit, reverse: false };
       const { publications, offset, epoch } = await broker.history(channel, request, channels.history(found));

@@ -6,6 +6,7 @@ import { clientError, disconnect } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
 import { flagOf, isRecord, offsetOf, payloadIn, type RequestName, textOf, wholeOf } from './commands.ts';
 import { type Connector, isPast, timeToLive } from './connector.ts';
+import type { Counters } from './counters.ts';
 import { NO_DATA } from './payload.ts';
 import { clientMay } from './permissions.ts';
 import type { PresenceStore } from './presence.ts';
@@ -26,6 +27,7 @@ export interface ClientCommandsOptions {
   readonly connector: Connector;
   readonly subscriber: Subscriber;
   readonly admission: Admission;
+  readonly counters: Counters;
   readonly proxies: Proxies;
 }
 
@@ -130,6 +132,7 @@ export class ClientCommands implements CommandHandler {
     if (reverse && since && since.offset === 0) throw clientError('badRequest');
     const limit = asked < 0 || asked > max ? max : asked;
     const options = this.#options.channels.history(channel);
+    this.#options.counters.action('history');
     try {
       const found = await this.#options.broker.history(channel.name, { since, limit, reverse }, options);
       const publications = found.publications.map((item) => publicationBody(item, found.epoch));

@@ -22,6 +22,8 @@ export interface Command {
   readonly id: number;
   readonly name: RequestName | undefined;
   readonly request: Readonly<Record<string, unknown>>;
+  /** Of the command as it came. */
+  readonly bytes: number;
 }
 
 /** Which of the known requests a decoded command makes: the first, when there are several. */

@@ -79,7 +79,7 @@ export class Connections {
     for (const session of this.#sessions(request)) {
       const subscription = session.subscriptions.get(request.channel);
       if (subscription) this.#options.subscriber.unsubscribe(subscription, UNSUBSCRIBE.server);
-      else session.send({ push: { channel: request.channel, unsubscribe: UNSUBSCRIBE.server } });
+      else this.#options.subscriber.sendUnsubscribe(session, request.channel, UNSUBSCRIBE.server);
     }
   }
 

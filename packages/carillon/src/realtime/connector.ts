@@ -71,6 +71,9 @@ export class Connector {
     session.meta = credentials.meta;
     session.expireAt = expireAt;
     session.state = 'connected';
+    // Names that clients make up must not become series of their own.
+    if (textOf(request, 'name')) session.metricName = 'unregistered';
+    if (textOf(request, 'version')) session.metricVersion = 'unregistered';
     hub.addSession(session);
     // Of two that connect at once the later closes the earlier, since both are there to be found.
     if (isAlone) await this.#options.closeOthers(user, session.id);

@@ -1,3 +1,4 @@
+import { Counters } from './counters.ts';
 import type { Session } from './session.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -7,16 +8,26 @@ export class Hub {
   readonly #users = new Map<string, Set<Session>>();
   readonly #channels = new Map<string, Set<Subscription>>();
   #subscriptions = 0;
+  readonly #counters: Counters;
+
+  constructor(counters = new Counters()) {
+    this.#counters = counters;
+  }
 
   addSession(session: Session): void {
     this.#sessions.set(session.id, session);
     const ofUser = this.#users.get(session.user);
     if (ofUser) ofUser.add(session);
     else this.#users.set(session.user, new Set([session]));
+    this.#counters.action('add_client');
+    this.#counters.connectionsAccepted.add(labelsOf(session));
+    this.#counters.connectionsInflight.add(labelsOf(session));
   }
 
   removeSession(session: Session): void {
-    this.#sessions.delete(session.id);
+    if (!this.#sessions.delete(session.id)) return;
+    this.#counters.action('remove_client');
+    this.#counters.connectionsInflight.add(labelsOf(session), -1);
     const ofUser = this.#users.get(session.user);
     if (ofUser?.delete(session) && ofUser.size === 0) this.#users.delete(session.user);
   }
@@ -27,6 +38,9 @@ export class Hub {
     if (subscribers) subscribers.add(subscription);
     else this.#channels.set(name, new Set([subscription]));
     this.#subscriptions += 1;
+    this.#counters.action('add_subscription');
+    this.#counters.subscriptionsAccepted.add([subscription.session.metricName]);
+    this.#counters.subscriptionsInflight.add([subscription.session.metricName]);
   }
 
   removeSubscription(subscription: Subscription): void {
@@ -34,6 +48,8 @@ export class Hub {
     const subscribers = this.#channels.get(name);
     if (!subscribers?.delete(subscription)) return;
     this.#subscriptions -= 1;
+    this.#counters.action('remove_subscription');
+    this.#counters.subscriptionsInflight.add([subscription.session.metricName], -1);
     if (subscribers.size === 0) this.#channels.delete(name);
   }
 
@@ -62,4 +78,8 @@ export class Hub {
       subscriptions: this.#subscriptions,
     };
   }
+}
+
+function labelsOf({ transport, metricName, metricVersion }: Session): string[] {
+  return [transport.name, metricName, metricVersion];
 }

@@ -3,6 +3,7 @@ import { CatchUp } from './catch-up.ts';
 import type { Channel, Channels } from './channels.ts';
 import { SharedMessage } from './codec/codec.ts';
 import { disconnect, UNSUBSCRIBE } from './codes.ts';
+import type { Counters } from './counters.ts';
 import { PublicationPush } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
 import type { ClientInfo, Publication, StreamPosition } from './publication.ts';
@@ -19,14 +20,17 @@ export class Publisher implements BrokerListener {
   readonly #broker: Broker;
   readonly #channels: Channels;
   readonly #catchUp: CatchUp;
+  readonly #counters: Counters;
   #subscriber: Subscriber | undefined;
 
   /** @param recoveryLimit publications that a subscription may be behind and still be brought on */
-  constructor(hub: Hub, broker: Broker, channels: Channels, recoveryLimit: number) {
+  constructor(hub: Hub, broker: Broker, channels: Channels, recoveryLimit: number, counters: Counters) {
+    this.#counters = counters;
     this.#hub = hub;
     this.#broker = broker;
     this.#channels = channels;
     this.#catchUp = new CatchUp({
+      counters,
       hub,
       broker,
       channels,
@@ -109,11 +113,13 @@ export class Publisher implements BrokerListener {
   #deliver(channel: string, publication: Publication, epoch: string): void {
     const subscribers = this.#hub.subscribers(channel);
     if (!subscribers) return;
+    const started = performance.now();
     const push = new PublicationPush(channel, publication, epoch);
     let missing = false;
     for (const subscription of subscribers) {
       if (!subscription.deliver(publication, epoch, push)) missing = true;
     }
+    this.#counters.onBroadcast((performance.now() - started) / 1000);
     if (missing) this.catchUp(channel);
   }
 

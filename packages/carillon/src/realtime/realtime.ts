@@ -17,6 +17,8 @@ import {
   type UnsubscribeRequest,
 } from './connections.ts';
 import { Connector } from './connector.ts';
+import { countedBroker, countedPresence } from './counted-engine.ts';
+import { Counters } from './counters.ts';
 import { type Engine, memoryEngine } from './engine.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Hub } from './hub.ts';
@@ -49,6 +51,7 @@ export interface Realtime {
   readonly node: Pick<NodeInfo, 'uid' | 'name' | 'version'>;
   readonly nodes: Nodes;
   readonly hub: Hub;
+  readonly counters: Counters;
   readonly channels: Channels;
   readonly broker: Broker;
   readonly presence: PresenceStore;
@@ -58,8 +61,8 @@ export interface Realtime {
   readonly requestPaths: readonly string[];
   /** Takes an HTTP request of a transport that is no WebSocket; false when its path is not ours. */
   handleRequest(request: IncomingMessage, response: ServerResponse): boolean;
-  /** Takes a WebSocket upgrade; false when its path is not ours. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean;
+  /** Takes a WebSocket upgrade. @returns the status it is answered with; undefined when its path is not ours */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): number | undefined;
   stats(): ReturnType<Hub['stats']>;
   /** Joins the other nodes; before clients come. @throws UnavailableError */
   start(): Promise<void>;
@@ -72,10 +75,12 @@ export function createRealtime(options: RealtimeOptions): Realtime {
   const { client } = config;
   const node = { uid: randomUUID(), name: options.nodeName, version: options.version };
   const engine = options.engine ?? memoryEngine();
-  const { broker, presence } = engine;
-  const hub = new Hub();
+  const counters = new Counters();
+  const broker = countedBroker(engine.broker, counters);
+  const presence = countedPresence(engine.presence, counters);
+  const hub = new Hub(counters);
   const channels = new Channels(config.channel);
-  const publisher = new Publisher(hub, broker, channels, client.recovery_max_publication_limit);
+  const publisher = new Publisher(hub, broker, channels, client.recovery_max_publication_limit, counters);
   const tokens = new TokenVerifier(client.token, logger);
   const subscriptionTokens = client.subscription_token.enabled
     ? new TokenVerifier(client.subscription_token, logger)
@@ -90,6 +95,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     presence,
     publisher,
     admission,
+    counters,
   });
   publisher.attach(subscriber);
   const connector = new Connector({
@@ -108,6 +114,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     },
   });
   const handler = new ClientCommands({
+    counters,
     config,
     channels,
     broker,
@@ -151,6 +158,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
       headers: proxies.headers.ofRequest(headers),
       handler,
       logger,
+      counters,
       onClose,
       queueMaxSize: client.queue_max_size,
     });
@@ -180,6 +188,7 @@ export function createRealtime(options: RealtimeOptions): Realtime {
     node,
     nodes,
     hub,
+    counters,
     channels,
     broker,
     presence,

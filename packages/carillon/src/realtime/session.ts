@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { UnavailableError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { Codec, Encoded, SharedMessage } from './codec/codec.ts';
+import { type Encoded, type Outgoing, outgoing, type SharedMessage } from './codec/codec.ts';
 import {
   ClientError,
   clientError,
@@ -12,6 +12,7 @@ import {
 } from './codes.ts';
 import type { CommandHandler } from './command-handler.ts';
 import type { Command } from './commands.ts';
+import { type Counters, placeOf, type Traffic } from './counters.ts';
 import type { Payload } from './payload.ts';
 import type { ClientHeaders } from './proxies/headers.ts';
 import type { Subscription } from './subscription.ts';
@@ -32,6 +33,7 @@ export interface SessionOptions {
   readonly handler: CommandHandler;
   readonly queueMaxSize: number;
   readonly logger: Logger;
+  readonly counters: Counters;
   readonly onClose: (session: Session) => void;
 }
 
@@ -56,6 +58,9 @@ export class Session {
   /** What a token or the backend attached, for the backend alone. */
   meta: Payload | undefined;
   headers: ClientHeaders;
+  /** What the client calls itself, as metrics have it. */
+  metricName = 'unnamed';
+  metricVersion = 'unversioned';
   /** Unix seconds; 0 for never. */
   expireAt = 0;
   /** Milliseconds of the clock; what the server's tick looks at. */
@@ -63,6 +68,10 @@ export class Session {
   pongDueAt = Number.POSITIVE_INFINITY;
   nextPresenceAt = Number.POSITIVE_INFINITY;
   readonly #options: SessionOptions;
+  readonly #sent: Traffic;
+  readonly #received: Traffic;
+  /** By the clock of `performance`. */
+  #pingedAt = 0;
   #waiting: { readonly command: Command; readonly size: number }[] = [];
   #waitingSize = 0;
   #paused = false;
@@ -77,6 +86,9 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.headers = options.headers;
+    const { sent, received } = options.counters.trafficOf(options.transport.name);
+    this.#sent = sent;
+    this.#received = received;
   }
 
   get transport(): Transport {
@@ -108,32 +120,38 @@ export class Session {
 
   /** Sends an object that stands for one message. One that the codec cannot carry closes with 3506. */
   send(message: object): void {
-    this.#sendEncoded((codec) => codec.encode(message));
+    this.#sendEncoded(() => outgoing(this.#options.transport.codec, message));
+  }
+
+  #reply(name: string, reply: object): void {
+    const place = placeOf(this.isUnidirectional ? `push_${name}` : name);
+    this.#sendEncoded(() => outgoing(this.#options.transport.codec, reply, place));
   }
 
   /** Sends a message that others get as well. */
   sendShared(message: SharedMessage): void {
-    this.#sendEncoded((codec) => message.encoded(codec));
+    this.#sendEncoded(() => message.encoded(this.#options.transport.codec));
   }
 
   /** Messages of one turn of the event loop leave together. */
-  #sendEncoded(encode: (codec: Codec) => Encoded): void {
+  #sendEncoded(encode: () => Outgoing): void {
     if (this.state === 'closed') return;
-    let message: Encoded;
+    let message: Outgoing;
     try {
-      message = encode(this.#options.transport.codec);
+      message = encode();
     } catch (error) {
       if (!(error instanceof DisconnectError)) throw error;
       this.disconnect(error);
       return;
     }
-    this.#outgoing.push(message);
-    this.#outgoingSize += message.length;
+    this.#outgoing.push(message.encoded);
+    this.#outgoingSize += message.encoded.length;
     const { transport, queueMaxSize } = this.#options;
     if (this.#outgoingSize + transport.buffered() > queueMaxSize) {
       this.disconnect(disconnect('slow'));
       return;
     }
+    this.#sent.add(message.place, message.bytes);
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 
@@ -174,13 +192,17 @@ export class Session {
   ping(pongDueAt: number): void {
     const { ping, unidirectional } = this.#options.transport;
     if (ping || !unidirectional) this.pongDueAt = pongDueAt;
+    this.#pingedAt = performance.now();
     ping?.();
     if (!ping || unidirectional) this.send({});
   }
 
   /** The transport's own ping was answered. */
   onPong(): void {
+    if (this.pongDueAt === Number.POSITIVE_INFINITY) return;
     this.pongDueAt = Number.POSITIVE_INFINITY;
+    const { transport, counters } = this.#options;
+    counters.onPong(transport.name, (performance.now() - this.#pingedAt) / 1000);
   }
 
   /** Closes from our side; the client learns why. Later calls do nothing. */
@@ -191,8 +213,17 @@ export class Session {
     // The client's goodbye must be read.
     this.#pause(false);
     this.state = 'closed';
-    this.#options.transport.close(code, message);
+    const { transport, counters } = this.#options;
+    counters.serverDisconnects.add([String(code)]);
+    if (transport.hasCloseFrames) this.countCloseFrame(code);
+    transport.close(code, message);
     this.#end();
+  }
+
+  /** Notes the code of a frame that closes, which goes to the client. */
+  countCloseFrame(code: number): void {
+    const { transport, counters } = this.#options;
+    counters.outgoingCloses.add([transport.name, String(code)]);
   }
 
   /** The transport is gone. */
@@ -251,6 +282,8 @@ export class Session {
 
   async #handle(command: Command): Promise<void> {
     const { id, name } = command;
+    if (this.state !== 'fresh' || name === 'connect')
+      this.#received.add(placeOf(id === 0 && name !== 'send' ? 'client_pong' : name), command.bytes);
     if (id === 0 && name !== 'send') {
       this.#onPongMessage();
       return;
@@ -266,17 +299,18 @@ export class Session {
       if (!(error instanceof ClientError)) throw error;
       if (this.isUnidirectional) throw disconnectFor(error);
       const { code, message, temporary } = error;
-      this.send({ id, error: { code, message, temporary: temporary || undefined } });
+      this.#options.counters.replyErrors.add([name, String(code)]);
+      this.#reply(name, { id, error: { code, message, temporary: temporary || undefined } });
       if (name === 'connect') this.state = 'refused';
       return;
     }
-    if (result) this.send({ id, [name]: result });
+    if (result) this.#reply(name, { id, [name]: result });
     await this.#options.handler.afterReply(this, name, command.request);
   }
 
   #onPongMessage(): void {
     const isDue = this.hasMessagePings && this.pongDueAt !== Number.POSITIVE_INFINITY;
     if (this.state !== 'connected' || !isDue) throw disconnect('badRequest');
-    this.pongDueAt = Number.POSITIVE_INFINITY;
+    this.onPong();
   }
 }

@@ -6,6 +6,7 @@ import type { SubscriptionClaims } from './claims.ts';
 import { clientError, disconnect } from './codes.ts';
 import { flagOf, offsetOf, textOf, wholeOf } from './commands.ts';
 import { isPast, timeToLive } from './connector.ts';
+import type { Counters } from './counters.ts';
 import { deltaBodies } from './delta/publication-push.ts';
 import type { Hub } from './hub.ts';
 import type { Payload } from './payload.ts';
@@ -31,6 +32,7 @@ export interface SubscriberOptions {
   readonly presence: PresenceStore;
   readonly publisher: Publisher;
   readonly admission: Admission;
+  readonly counters: Counters;
 }
 
 /** Channel → what it is subscribed with, and whether the connection token asks for it. */
@@ -160,7 +162,13 @@ export class Subscriber {
   /** Takes a subscription out and tells the client why. */
   unsubscribe(subscription: Subscription, why: { code: number; reason: string }): void {
     this.remove(subscription);
-    subscription.session.send({ push: { channel: subscription.channel.name, unsubscribe: why } });
+    this.sendUnsubscribe(subscription.session, subscription.channel.name, why);
+  }
+
+  /** Tells a client that it is in a channel no more. */
+  sendUnsubscribe(session: Session, channel: string, why: { code: number; reason: string }): void {
+    session.send({ push: { channel, unsubscribe: why } });
+    this.#options.counters.serverUnsubscribes.add([String(why.code)]);
   }
 
   #admissible(session: Session, request: Request): Channel {
@@ -227,6 +235,10 @@ export class Subscriber {
       if (recovering && !state.recovered && !byCache && wholeOf(request, 'flag') & REJECT_UNRECOVERED) {
         throw clientError('unrecoverablePosition');
       }
+      if (recovering) {
+        const labels = [state.recovered, state.publications.length > 0].map((is) => (is ? 'yes' : 'no'));
+        this.#options.counters.recoveries.add(labels);
+      }
       return this.#result(subscription, state, { since, wanted: wanted || recovering, data: grant.data });
     } catch (error) {
       this.remove(subscription);
@@ -251,6 +263,10 @@ export class Subscriber {
     { recovering, byCache }: { recovering: boolean; byCache: boolean },
   ): Promise<Recovery> {
     const { broker, channels, config } = this.#options;
+    const { counters } = this.#options;
+    counters.action(
+      recovering ? (byCache ? 'history_recover_cache' : 'history_recover') : 'history_stream_top',
+    );
     if (!recovering) return this.#currentTop(channel);
     const options = channels.history(channel);
     if (byCache) return recoverLatest(broker, channel.name, since, options);

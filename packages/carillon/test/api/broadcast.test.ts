@@ -123,7 +123,7 @@ suite('a broadcast', () => {
     const metrics = await (await fetch(`${server.carillon.url}/metrics`)).text();
     const count = (method: string) =>
       new RegExp(
-        `^centrifugo_api_command_duration_seconds_histogram_count{protocol="consumer",method="${method}"} (.*)$`,
+        `^centrifugo_api_command_duration_seconds_histogram_count{protocol="consuming",method="${method}"} (.*)$`,
         'm',
       ).exec(metrics)?.[1];
     assert.deepEqual([count('broadcast'), count('publish'), count('no such method')], ['2', '1', undefined]);

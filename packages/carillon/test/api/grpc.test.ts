@@ -257,7 +257,7 @@ suite('the server API over gRPC', () => {
     }
     const metrics = await (await fetch(`${server.carillon.url}/metrics`)).text();
     assert.match(metrics, /command_duration_seconds_histogram_count\{protocol="grpc",method="publish"\} \d/);
-    assert.match(metrics, /command_errors_total\{protocol="grpc",method="publish",error="102"\} 2/);
+    assert.match(metrics, /command_errors_total\{protocol="grpc",method="publish",error="102"\} 3/);
   });
 
   test('refuses a message over its limit, and serves on', async () => {

@@ -32,11 +32,12 @@ const STATUSES: Readonly<Record<number, status>> = {
   113: status.ALREADY_EXISTS,
 };
 
+const CALL = { wantsResult: true, protocol: 'grpc' } as const;
+
 export interface GrpcApiOptions {
   readonly config: Pick<Config, 'grpc_api' | 'http_api' | 'shutdown'>;
   readonly dispatcher: Dispatcher;
   readonly logger: Logger;
-  readonly observe?: (method: string, seconds: number, errorCode: number | undefined) => void;
 }
 
 export interface GrpcApi {
@@ -74,7 +75,7 @@ export async function startGrpcApi(options: GrpcApiOptions): Promise<GrpcApi> {
   };
 }
 
-function createService({ config, dispatcher, logger, observe }: GrpcApiOptions) {
+function createService({ config, dispatcher, logger }: GrpcApiOptions) {
   const { grpc_api: api, http_api } = config;
   const isAuthorized = api.insecure ? () => true : keyChecker(api.key || http_api.key);
   const root = apiMessages();
@@ -94,18 +95,13 @@ function createService({ config, dispatcher, logger, observe }: GrpcApiOptions) 
       responseDeserialize: (bytes: Buffer) => response.decode(bytes),
     };
     const run = async (message: object, wantsStatus: boolean): Promise<object> => {
-      const started = performance.now();
-      let errorCode: number | undefined;
       try {
-        const result = await dispatcher.dispatch(method, toRequest(message));
+        const result = await dispatcher.dispatch(method, toRequest(message), CALL);
         return method === 'batch' ? result : { result };
       } catch (error) {
         const apiError = toApiError(error, method, logger);
-        errorCode = apiError.code;
         if (wantsStatus) throw statusError(apiError);
         return { error: errorBody(apiError) };
-      } finally {
-        observe?.(method, (performance.now() - started) / 1000, errorCode);
       }
     };
     handlers[name] = ({ request: message, metadata }, callback) => {

@@ -13,7 +13,7 @@ const ChannelRequest = Type.Object({ channel: Text });
 
 /** `history`, `history_remove`, `presence`, `presence_stats`, `channels`, `info`, `rpc`. */
 export function historyMethods(realtime: Realtime): Method[] {
-  const { broker, channels, presence, nodes } = realtime;
+  const { broker, channels, presence, nodes, counters } = realtime;
   return [
     defineMethod({
       name: 'history',
@@ -30,6 +30,7 @@ export function historyMethods(realtime: Realtime): Method[] {
         if (reverse && since && !since.offset)
           throw badRequest('since.offset', 'must be above 0 with reverse');
         const position = since && { offset: since.offset ?? 0, epoch: since.epoch ?? '' };
+        counters.action('history');
         try {
           const found = await broker.history(
             channel.name,
@@ -77,6 +78,7 @@ export function historyMethods(realtime: Realtime): Method[] {
       async handle({ pattern }) {
         // What is wrong with the pattern is said before others are asked.
         channelMatcher(pattern);
+        counters.action('survey');
         const clients = new Map<string, number>();
         for (const ofNode of (await nodes.ask('channels', { pattern })) as [string, number][][]) {
           for (const [name, count] of ofNode) clients.set(name, (clients.get(name) ?? 0) + count);

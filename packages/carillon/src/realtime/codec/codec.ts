@@ -1,4 +1,5 @@
 import type { Command } from '../commands.ts';
+import { placeOfMessage } from '../counters.ts';
 
 /** One message to a client, ready to be framed. */
 export type Encoded = string | Buffer;
@@ -23,19 +24,33 @@ export interface Codec {
 /** A message to many sessions: encoded once for each codec, when the first of its sessions asks. */
 export class SharedMessage {
   readonly #message: object;
-  readonly #encoded = new Map<Codec, Encoded>();
+  readonly #encoded = new Map<Codec, Outgoing>();
 
   constructor(message: object) {
     this.#message = message;
   }
 
   /** @throws Disconnect 3506, as `Codec.encode` */
-  encoded(codec: Codec): Encoded {
+  encoded(codec: Codec): Outgoing {
     let encoded = this.#encoded.get(codec);
     if (encoded === undefined) {
-      encoded = codec.encode(this.#message);
+      encoded = outgoing(codec, this.#message);
       this.#encoded.set(codec, encoded);
     }
     return encoded;
   }
+}
+
+/** A message to a client, with what is counted of it. */
+export interface Outgoing {
+  readonly encoded: Encoded;
+  readonly bytes: number;
+  /** Of its frame type, as `placeOf` has it. */
+  readonly place: number;
+}
+
+/** @throws Disconnect 3506, as `Codec.encode` */
+export function outgoing(codec: Codec, message: object, place = placeOfMessage(message)): Outgoing {
+  const encoded = codec.encode(message);
+  return { encoded, bytes: Buffer.byteLength(encoded), place };
 }

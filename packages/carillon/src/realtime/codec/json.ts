@@ -38,6 +38,7 @@ function parseCommand(line: string): Command {
     id: id as number,
     name,
     request: name && 'data' in request ? withRawData(line, name, request) : request,
+    bytes: Buffer.byteLength(line),
   };
 }
 

@@ -33,8 +33,9 @@ export const protobufCodec: Codec = {
       const reader = protobuf.Reader.create(frame);
       while (reader.pos < reader.len) {
         // Longs become numbers; one that is too great for that is refused where it is used.
+        const start = reader.pos;
         const value = CommandType.toObject(CommandType.decodeDelimited(reader), { longs: Number });
-        commands.push({ id: value.id ?? 0, ...requestOf(value) });
+        commands.push({ id: value.id ?? 0, ...requestOf(value), bytes: reader.pos - start });
       }
     } catch {
       throw disconnect('badRequest');

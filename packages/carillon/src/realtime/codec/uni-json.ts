@@ -19,7 +19,7 @@ export const uniJsonCodec: Codec = {
       throw disconnect('badRequest');
     }
     if (!isRecord(request)) throw disconnect('badRequest');
-    return [{ id: 1, name: 'connect', request }];
+    return [{ id: 1, name: 'connect', request, bytes: frame.length }];
   },
   encode(message) {
     const { push, connect } = message as { push?: object; connect?: object };

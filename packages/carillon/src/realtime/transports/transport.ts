@@ -9,6 +9,8 @@ export interface Transport {
   readonly unidirectional?: boolean;
   /** Commands come by requests of their own, which name the session by its key. */
   readonly emulated?: boolean;
+  /** A frame of the transport's own tells the code when it closes. */
+  readonly hasCloseFrames?: boolean;
   /** Sends a ping of the transport's own, whose answer is handed to `Session.onPong`. */
   readonly ping?: () => void;
   /** Stops reading from the client, or goes on; absent where what comes is bounded anyhow. */

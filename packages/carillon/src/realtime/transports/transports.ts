@@ -64,13 +64,13 @@ export class Transports {
     return [...this.#endpoints.keys()];
   }
 
-  /** Takes an upgrade request; false when its path is not ours. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+  /** Takes an upgrade request. @returns the status it is answered with; undefined when its path is not ours */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): number | undefined {
     // It may go away before it is answered.
     socket.on('error', () => socket.destroy());
     const path = pathOf(request);
     return (
-      this.#websocket.handleUpgrade(request, socket, head, path) ||
+      this.#websocket.handleUpgrade(request, socket, head, path) ??
       this.#uniWebSocket.handleUpgrade(request, socket, head, path)
     );
   }

@@ -6,7 +6,7 @@ import { uniJsonCodec } from '../codec/uni-json.ts';
 import type { Session } from '../session.ts';
 import type { ConnectionRules } from './connection-rules.ts';
 import { disconnectPush, queryOf, type Transport } from './transport.ts';
-import { COMPRESSION, closeSoon, isAdmitted, refuse, watch } from './websocket.ts';
+import { COMPRESSION, closeSoon, refusalOf, refuse, upgrade, watch } from './websocket.ts';
 
 export interface UniWebSocketOptions {
   readonly config: Pick<Config, 'uni_websocket'>;
@@ -34,20 +34,19 @@ export class UniWebSocketTransport {
     });
   }
 
-  /** Takes an upgrade request; false when its path is not ours. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, path: string): boolean {
+  /** Takes an upgrade request. @returns the status it is answered with; undefined when its path is not ours */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, path: string): number | undefined {
     const { config, rules } = this.#options;
     const { uni_websocket } = config;
-    if (!uni_websocket.enabled || path !== uni_websocket.handler_prefix) return false;
+    if (!uni_websocket.enabled || path !== uni_websocket.handler_prefix) return undefined;
     const query = queryOf(request).get('cf_connect');
     const connect = query ? Buffer.from(query) : undefined;
-    if (connect && !isConnect(connect)) refuse(socket, '400 Bad Request');
-    else if (isAdmitted(rules, request, socket)) {
-      this.#server.handleUpgrade(request, socket, head, (connection) =>
-        this.#accept(connection, connect, request),
-      );
-    }
-    return true;
+    const isWrong = connect && !isConnect(connect);
+    const refusal = isWrong ? '400 Bad Request' : refusalOf(rules, request);
+    if (refusal) return refuse(socket, refusal);
+    return upgrade(this.#server, request, socket, head, (connection) =>
+      this.#accept(connection, connect, request),
+    );
   }
 
   #accept(connection: WebSocket, connect: Buffer | undefined, request: IncomingMessage): void {
@@ -55,6 +54,7 @@ export class UniWebSocketTransport {
     const { join_push_messages, disable_disconnect_push, write_timeout } = config.uni_websocket;
     const transport: Transport = {
       name: 'uni_websocket',
+      hasCloseFrames: true,
       codec: uniJsonCodec,
       unidirectional: true,
       writeTimeoutMs: write_timeout,

@@ -22,6 +22,12 @@ export const COMPRESSION = { serverNoContextTakeover: true, clientNoContextTakeo
 const PROTOBUF = 'centrifuge-protobuf';
 const SUBPROTOCOLS = [PROTOBUF, 'centrifuge-json'];
 
+/** What ws closes with, by its error; otherwise by 1002. */
+const CLOSE_CODES: Readonly<Record<string, number>> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
+  WS_ERR_INVALID_UTF8: 1007,
+};
+
 /** The WebSocket transport: JSON in text frames, Protobuf in binary ones (client-protocol, sections 1 and 2). */
 export class WebSocketTransport {
   readonly #options: WebSocketOptions;
@@ -39,15 +45,14 @@ export class WebSocketTransport {
     });
   }
 
-  /** Takes an upgrade request; false when its path is not ours. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, path: string): boolean {
+  /** Takes an upgrade request. @returns the status it is answered with; undefined when its path is not ours */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, path: string): number | undefined {
     const { config, rules } = this.#options;
     const { websocket } = config;
-    if (websocket.disabled || path !== websocket.handler_prefix) return false;
-    if (isAdmitted(rules, request, socket)) {
-      this.#server.handleUpgrade(request, socket, head, (connection) => this.#accept(connection, request));
-    }
-    return true;
+    if (websocket.disabled || path !== websocket.handler_prefix) return undefined;
+    const refusal = refusalOf(rules, request);
+    if (refusal) return refuse(socket, refusal);
+    return upgrade(this.#server, request, socket, head, (connection) => this.#accept(connection, request));
   }
 
   #accept(connection: WebSocket, request: IncomingMessage): void {
@@ -56,6 +61,7 @@ export class WebSocketTransport {
     const codec = codecOf(query, connection.protocol);
     const transport: Transport = {
       name: 'websocket',
+      hasCloseFrames: true,
       codec,
       writeTimeoutMs: config.websocket.write_timeout,
       write: (messages) => connection.send(codec.frame(messages)),
@@ -71,16 +77,32 @@ export class WebSocketTransport {
   }
 }
 
-/** Refuses who must not connect: a page of a foreign origin, or one too many. */
-export function isAdmitted(rules: ConnectionRules, request: IncomingMessage, socket: Duplex): boolean {
-  if (!rules.allowsOrigin(request.headers.origin)) refuse(socket, '403 Forbidden');
-  else if (!rules.admits()) refuse(socket, '503 Service Unavailable');
-  else return true;
-  return false;
+/** The status for who must not connect: a page of a foreign origin, or one too many. */
+export function refusalOf(rules: ConnectionRules, request: IncomingMessage): string | undefined {
+  if (!rules.allowsOrigin(request.headers.origin)) return '403 Forbidden';
+  return rules.admits() ? undefined : '503 Service Unavailable';
 }
 
-export function refuse(socket: Duplex, status: string): void {
+/** Answers with a status such as `403 Forbidden`, and gives back its number. */
+export function refuse(socket: Duplex, status: string): number {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  return Number.parseInt(status, 10);
+}
+
+/** @returns the status: 101, or 400 when ws has refused the handshake */
+export function upgrade(
+  server: WebSocketServer,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  accept: (connection: WebSocket) => void,
+): number {
+  let status = 400;
+  server.handleUpgrade(request, socket, head, (connection) => {
+    status = 101;
+    accept(connection);
+  });
+  return status;
 }
 
 /** Tells a session of what happens to its connection. */
@@ -90,7 +112,11 @@ export function watch(connection: WebSocket, session: Session): void {
   });
   connection.on('close', () => session.onTransportClosed());
   // ws has closed with the right code by then (1009 for a frame over the limit, 1007 for wrong UTF-8).
-  connection.on('error', () => session.onTransportClosed());
+  connection.on('error', (error: Error & { code?: string }) => {
+    const code = error.code?.startsWith('WS_ERR_') && (CLOSE_CODES[error.code] ?? 1002);
+    if (code && session.state !== 'closed') session.countCloseFrame(code);
+    session.onTransportClosed();
+  });
 }
 
 /** Sends the close frame, and cuts the line when the peer does not answer it. */

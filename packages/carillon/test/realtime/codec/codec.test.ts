@@ -61,10 +61,11 @@ suite('codecs', () => {
         const binary = Buffer.concat(
           commands.map((item) => CommandType.encodeDelimited(CommandType.fromObject(item)).finish()),
         );
-        assert.equal(
-          canonical(decodeOrCode(protobufCodec, binary)),
-          canonical(decodeOrCode(jsonCodec, json)),
-        );
+        const read = [protobufCodec.decode(binary), jsonCodec.decode(json)] as const;
+        const [ofBinary, ofJson] = read.map((found) => found.map(({ bytes: _, ...item }) => canonical(item)));
+        assert.deepEqual(ofBinary, ofJson);
+        const sizes = read.map((found) => found.reduce((sum, { bytes }) => sum + bytes, 0));
+        assert.deepEqual(sizes, [binary.length, json.length - (commands.length - 1)]);
       }),
     );
   });
@@ -157,7 +158,7 @@ suite('codecs', () => {
       [jsonCodec, Buffer.from('{}')],
       [protobufCodec, Buffer.from([0])],
     ] as const) {
-      assert.deepEqual(codec.decode(pong), [{ id: 0, name: undefined, request: {} }]);
+      assert.deepEqual(codec.decode(pong), [{ id: 0, name: undefined, request: {}, bytes: pong.length }]);
     }
   });
 
