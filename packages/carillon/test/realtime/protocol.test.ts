@@ -195,6 +195,8 @@ suite('the client protocol', () => {
     const client = await RawClient.connected(server.url);
     client.send({ id: 2, publish: { channel: 'open:a', data: 'x'.repeat(70_000) } });
     assert.equal((await client.closed()).code, 1009);
+    const closes = [...server.realtime.counters.outgoingCloses.entries()];
+    assert.ok(closes.some(({ labels, value }) => labels.join() === 'websocket,1009' && value === 1));
     other.send({ id: 2, history: { channel: 'plain:a' } });
     assert.equal((await other.next()).id, 2);
     other.socket.close();
@@ -254,6 +256,9 @@ suite('time and limits of a connection', () => {
 
   test('one that answers no ping is closed with 3012, one that does lives on', async () => {
     const server = await startRealtime({ client: { ping_interval: '400ms', pong_timeout: '300ms' } });
+    const answers: [string, boolean][] = [];
+    server.realtime.counters.onPong = (transport, seconds) =>
+      answers.push([transport, seconds > 0 && seconds < 0.3]);
     const deaf = await RawClient.connected(server.url);
     const lively = await RawClient.connected(server.url);
     let pings = 0;
@@ -269,6 +274,7 @@ suite('time and limits of a connection', () => {
     await three;
     lively.sendText('{}');
     assert.equal((await lively.closed()).code, 3501, 'a pong without a ping');
+    assert.deepEqual(answers, Array(pings).fill(['websocket', true]));
     await server.close();
   });
 

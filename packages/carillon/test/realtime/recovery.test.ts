@@ -12,6 +12,11 @@ suite('recovery with the official client', () => {
     server = await startRealtime();
   });
   after(() => server.close());
+  /** How often by `recovered` and `has_recovered_publications`. */
+  const recoveries = (): Record<string, number> =>
+    Object.fromEntries(
+      [...server.realtime.counters.recoveries.entries()].map(({ labels, value }) => [labels.join(), value]),
+    );
 
   test('a dropped connection comes back to all 50 messages, in order, once', async () => {
     const client = await connectClient(server.url);
@@ -107,12 +112,15 @@ suite('recovery with the official client', () => {
       { id: 4, subscribe: { channel: 'news:epoch', recover: true, offset: 1, epoch: 'old', flag: 2 } },
     );
     assert.deepEqual(await client.next(), { id: 3, unsubscribe: {} });
+    const before = recoveries();
     assert.deepEqual(await client.next(), { id: 4, error: { code: 112, message: 'unrecoverable position' } });
+    assert.deepEqual(recoveries(), before, 'an error is no recovery');
     client.socket.close();
   });
 
   test('recovered publications come in the reply, from the position that was asked for', async () => {
     for (const n of [1, 2, 3]) await server.publish('news:reply', { n });
+    const before = recoveries();
     const client = await RawClient.connected(server.url);
     client.send({ id: 2, subscribe: { channel: 'news:reply', recover: true, offset: 1, epoch: '' } });
     const { subscribe } = (await client.next()) as { subscribe: Record<string, unknown> };
@@ -122,6 +130,7 @@ suite('recovery with the official client', () => {
       { data: { n: 2 }, offset: 2 },
       { data: { n: 3 }, offset: 3 },
     ]);
+    assert.equal(recoveries()['yes,yes'], (before['yes,yes'] ?? 0) + 1);
     client.socket.close();
   });
 
