@@ -273,7 +273,9 @@ suite('the server API over HTTP', () => {
     const text = await (await fetchPath('/metrics')).text();
     for (const name of [
       'centrifugo_api_command_duration_seconds_histogram',
-      'centrifugo_api_command_errors_total',
+      'centrifugo_api_command_errors_total{protocol="http",method="publish",error="unmarshal"}',
+      'centrifugo_api_command_errors_total{protocol="http",method="batch",error="unmarshal"}',
+      'centrifugo_api_command_errors_total{protocol="http",method="publish",error="read_body"}',
       'centrifugo_node_num_clients',
     ]) {
       assert.ok(text.includes(name), name);

@@ -6,6 +6,7 @@ suite('the single address of Centrifugo’s early API', () => {
   let server: TestServer;
   before(async () => {
     server = await startServer({
+      prometheus: { enabled: true },
       channel: { namespaces: [{ name: 'news', history_size: 10, history_ttl: '60s' }] },
     });
   });
@@ -43,6 +44,13 @@ suite('the single address of Centrifugo’s early API', () => {
       ],
     );
     assert.ok(lines[3]?.includes('{"id":12345678901234567890}'));
+    const metrics = await (await fetch(`${server.carillon.url}/metrics`)).text();
+    for (const line of [
+      'command_duration_seconds_count{protocol="http",method="publish"} 2',
+      'command_errors_total{protocol="http",method="publish",error="102"} 1',
+      'command_errors_total{protocol="http",method="unknown",error="104"} 1',
+    ])
+      assert.ok(metrics.includes(`centrifugo_api_${line}`), line);
   });
 
   test('keeps to one line for a reply whose payload has several', async () => {
