@@ -65,7 +65,8 @@ export function createMetrics(): Metrics {
     labelNames: ['protocol', 'method'],
     percentiles: [0.5, 0.99, 0.999],
     maxAgeSeconds: 600,
-    ageBuckets: 5,
+    // Each takes every command in, at almost a microsecond.
+    ageBuckets: 2,
     registers,
   });
   const commandErrors = new Counter({
