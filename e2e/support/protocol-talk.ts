@@ -8,6 +8,8 @@ type Message = Record<string, unknown>;
 const VARYING = new Set(['client', 'epoch', 'version', 'session', 'node', 'ttl', 'time']);
 const UUID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
 const END = 4_000_000_000;
+/** Of `PROTOCOL_NAMESPACES`. */
+const JOIN_NAMESPACE = 'open';
 
 /** One conversation with a server over WebSocket, of which everything that the server says is kept. */
 export class Talk {
@@ -101,7 +103,24 @@ export class Talk {
     const numbered = commands.map((command) => ({ id: this.#id++, ...command }));
     socket.send(numbered.map((command) => JSON.stringify(command)).join('\n'));
     const last = numbered.at(-1)?.id;
-    return this.#until(socket, (message) => message.id === last);
+    const answer = await this.#until(socket, (message) => message.id === last);
+    for (const command of numbered) await this.#untilJoined(socket, command);
+    return answer;
+  }
+
+  /** In a namespace that pushes joins one's own follows the answer, and may come before or after whatever comes next. */
+  async #untilJoined(
+    socket: WebSocket,
+    command: { id: number; subscribe?: { channel: string } },
+  ): Promise<void> {
+    const answer = this.#seen.find(({ id }) => id === command.id);
+    const { subs = {} } = (answer?.connect ?? {}) as { subs?: Record<string, unknown> };
+    const channels = [...Object.keys(subs), ...(answer?.subscribe ? [command.subscribe?.channel] : [])];
+    for (const channel of channels.filter((name) => name?.startsWith(`${JOIN_NAMESPACE}:`)))
+      await this.#until(socket, ({ push }) => {
+        const { channel: where, join } = (push ?? {}) as { channel?: string; join?: unknown };
+        return where === channel && join !== undefined;
+      });
   }
 
   /** Waits until everything that the server has to say by now has come: it answers one command more. */
