@@ -145,7 +145,7 @@ export class Session {
       return;
     }
     this.#outgoing.push(message.encoded);
-    this.#outgoingSize += message.encoded.length;
+    this.#outgoingSize += message.bytes;
     const { transport, queueMaxSize } = this.#options;
     if (this.#outgoingSize + transport.buffered() > queueMaxSize) {
       this.disconnect(disconnect('slow'));
