@@ -49,6 +49,9 @@ export interface Passage {
   readonly accessToken: string;
 }
 
+/** At least one. */
+export type Passages = [Passage, ...Passage[]];
+
 /**
  * A push service behind one OAuth credential.
  *
@@ -78,32 +81,29 @@ export class AuthorizedService {
   }
 
   /**
-   * A passage, when there is one without a wait.
-   * @param count messages that the request carries
+   * Waits for passages; else what to report. Never rejects.
+   *
+   * @param count messages that each request carries
+   * @param most requests that the caller has; there may be passages for fewer
    */
-  tryEnter(count: number): Passage | undefined {
-    if (this.#closing.signal.aborted) return undefined;
-    const accessToken = this.#tokens.ready();
-    if (accessToken === undefined) return undefined;
-    const slot = this.#client.tryAcquire();
-    if (!slot) return undefined;
-    if (this.#gate.tryPass(count)) return { slot, accessToken };
-    slot.release();
-    return undefined;
-  }
-
-  /** Waits for a passage; else what to report. Never rejects. */
-  async enter(count: number): Promise<Passage | Answer> {
+  async enter(count: number, most = 1): Promise<Passages | Answer> {
     try {
       const refusal = await this.#gate.pass(count);
       if (refusal) return refusal;
-      const accessToken = await this.#tokens.current();
-      const slot = await this.#client.acquire();
+      const accessToken = this.#tokens.ready() ?? (await this.#tokens.current());
+      const slots = await this.#client.acquire(most);
       // Others may have been told meanwhile that it is enough.
       const late = this.#gate.refusal();
-      if (!late) return { slot, accessToken };
-      slot.release();
-      return late;
+      if (late) {
+        for (const slot of slots) slot.release();
+        return late;
+      }
+      const passages: Passages = [{ slot: slots[0], accessToken }];
+      for (const slot of slots.slice(1)) {
+        if (this.#gate.tryPass(count)) passages.push({ slot, accessToken });
+        else slot.release();
+      }
+      return passages;
     } catch (error) {
       return this.#refusalOf(error as Error);
     }
@@ -126,8 +126,8 @@ export class AuthorizedService {
     if (verdict.effect !== 'refresh') return this.#shut(verdict);
     this.#tokens.discard(passage.accessToken);
     const next = await this.enter(count);
-    if (!('slot' in next)) return { outcome: next };
-    const second = await this.#attempt(next, requestOf, judge);
+    if ('kind' in next) return { outcome: next };
+    const second = await this.#attempt(next[0], requestOf, judge);
     // A token that is seconds old is refused: the next one would be, too.
     return second.effect === undefined || second.effect === 'doubtful' ? second : this.#shut(second);
   }

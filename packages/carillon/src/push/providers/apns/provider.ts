@@ -3,10 +3,11 @@ import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ApnsConfig } from '../../../config/config.ts';
 import { Gate } from '../gate.ts';
-import { OriginClient, type Slot } from '../http/origin-client.ts';
+import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
 import type { HttpResponse } from '../http/response-reader.ts';
 import { closedError, TransportError } from '../http/transport.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
+import { UnderWay } from '../under-way.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
 import { isDeviceToken } from './device-token.ts';
 import { type MessageOptions, type PreparedMessage, prepareMessage } from './message.ts';
@@ -134,14 +135,27 @@ class ApnsProvider implements Provider {
       headers: message.headers,
       token: undefined,
     };
-    const underWay: Promise<void>[] = [];
-    for (const [index, target] of batch.targets.entries()) {
-      const slot = checkTarget(target) ?? this.#tryAdmit(topic) ?? (await this.#admit(topic));
-      if ('kind' in slot) report({ index, ...slot });
-      else underWay.push(this.#deliver(sending, index, target.token, slot));
-      if (index % REQUESTS_PER_TURN === REQUESTS_PER_TURN - 1) await setImmediate();
+    const underWay = new UnderWay();
+    const targets = [...batch.targets.entries()].filter(([index, target]) => {
+      const problem = checkTarget(target);
+      if (problem) report({ index, ...problem });
+      return !problem;
+    });
+    for (let at = 0; at < targets.length; ) {
+      const slots = await this.#admit(topic, Math.min(REQUESTS_PER_TURN, targets.length - at));
+      if ('kind' in slots) {
+        report({ index: (targets[at] as [number, Target])[0], ...slots });
+        at += 1;
+        continue;
+      }
+      for (const slot of slots) {
+        const [index, { token }] = targets[at] as [number, Target];
+        underWay.add(this.#deliver(sending, index, token, slot));
+        at += 1;
+      }
+      await setImmediate();
     }
-    await Promise.all(underWay);
+    await underWay.ended();
     for (const outcome of topic.guard.settle(sending.doubtful, sending.accepted)) report(outcome);
   }
 
@@ -150,30 +164,30 @@ class ApnsProvider implements Provider {
     this.#client.close();
   }
 
-  /** The right to send one request, when there is one without a wait. */
-  #tryAdmit(topic: Topic): Slot | undefined {
-    const slot = this.#client.tryAcquire();
-    if (!slot || (this.#gate.tryPass(1) && topic.gate.tryPass(1))) return slot;
-    slot.release();
-    return undefined;
-  }
-
-  /** Waits for it; else what to report. Never rejects. */
-  async #admit(topic: Topic): Promise<Slot | Answer> {
+  /** Waits for the right to send `most` requests, or fewer; else what to report. Never rejects. */
+  async #admit(topic: Topic, most: number): Promise<Slots | Answer> {
     try {
       const refusal = (await this.#gate.pass(1)) ?? (await topic.gate.pass(1));
-      return refusal ?? (await this.#acquire(topic));
+      if (refusal) return refusal;
+      const slots = await this.#acquire(topic, most);
+      if ('kind' in slots) return slots;
+      const passed: Slots = [slots[0]];
+      for (const slot of slots.slice(1)) {
+        if (this.#gate.tryPass(1) && topic.gate.tryPass(1)) passed.push(slot);
+        else slot.release();
+      }
+      return passed;
     } catch (error) {
       return this.#answerOfError(error);
     }
   }
 
-  /** @returns a slot, or what to report when a gate was shut while it was waited for */
-  async #acquire(topic: Topic): Promise<Slot | Answer> {
-    const slot = await this.#client.acquire();
+  /** @returns slots, or what to report when a gate was shut while they were waited for */
+  async #acquire(topic: Topic, most = 1): Promise<Slots | Answer> {
+    const slots = await this.#client.acquire(most);
     const refusal = this.#gate.refusal() ?? topic.gate.refusal();
-    if (refusal) slot.release();
-    return refusal ?? slot;
+    if (refusal) for (const slot of slots) slot.release();
+    return refusal ?? slots;
   }
 
   async #deliver(sending: Sending, index: number, deviceToken: string, slot: Slot): Promise<void> {
@@ -218,7 +232,7 @@ class ApnsProvider implements Provider {
       try {
         const next = await this.#acquire(sending.topic);
         if ('kind' in next) return { outcome: next };
-        slot = next;
+        [slot] = next;
       } catch (error) {
         return { outcome: this.#answerOfError(error) };
       }

@@ -7,6 +7,7 @@ import type { HttpRequest } from '../http/transport.ts';
 import type { Outcome, Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';
 import { pathPrefix, readServiceUrl } from '../service-url.ts';
+import { UnderWay } from '../under-way.ts';
 import type { Verdict } from '../verdict.ts';
 import { judge } from './answer.ts';
 import { checkMessage, EncodedMessage } from './message.ts';
@@ -29,6 +30,13 @@ export interface FcmProviderOptions {
   readonly requestTimeoutMs?: number;
   /** Default 210 000: FCM ends a session after four idle minutes. */
   readonly idleTimeoutMs?: number;
+}
+
+/** A target with the message that it gets. */
+interface Ready {
+  readonly index: number;
+  readonly target: Target;
+  readonly message: EncodedMessage;
 }
 
 const GOOGLE = 'https://fcm.googleapis.com';
@@ -78,10 +86,8 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
   const headersOf = requestHeaders();
 
   async function deliver(
-    target: Target,
-    index: number,
+    { index, target, message }: Ready,
     passage: Passage,
-    message: EncodedMessage,
     settle: (index: number, verdict: Verdict) => void,
   ): Promise<void> {
     const body = message.bodyFor(memberOf(target), target.token);
@@ -107,20 +113,23 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
         if (effect === 'doubtful') doubtful.push(ofTarget);
         else report(ofTarget);
       };
-      const encoded = encoder(message);
-      const underWay: Promise<void>[] = [];
-      for (const [index, target] of targets.entries()) {
-        const encodedMessage = encoded(target);
-        if (typeof encodedMessage === 'string') {
-          settle(index, { outcome: { kind: 'failed', code: 'invalid_message', reason: encodedMessage } });
+      const { ready, refused } = encodeFor(targets, message);
+      for (const verdict of refused) settle(verdict.index, verdict);
+      const underWay = new UnderWay();
+      for (let at = 0; at < ready.length; ) {
+        const passages = await service.enter(1, Math.min(REQUESTS_PER_TURN, ready.length - at));
+        if ('kind' in passages) {
+          settle((ready[at] as Ready).index, { outcome: passages });
+          at += 1;
           continue;
         }
-        const passage = service.tryEnter(1) ?? (await service.enter(1));
-        if ('slot' in passage) underWay.push(deliver(target, index, passage, encodedMessage, settle));
-        else settle(index, { outcome: passage });
-        if (index % REQUESTS_PER_TURN === REQUESTS_PER_TURN - 1) await setImmediate();
+        for (const passage of passages) {
+          underWay.add(deliver(ready[at] as Ready, passage, settle));
+          at += 1;
+        }
+        await setImmediate();
       }
-      await Promise.all(underWay);
+      await underWay.ended();
       // Others of the batch that were accepted show that its message is not at fault.
       for (const outcome of guard.settle(doubtful, accepted)) report(outcome);
     },
@@ -136,21 +145,35 @@ function memberOf({ token, kind }: Target): string {
   return INSTALLATION_ID.test(token) ? 'fid' : 'token';
 }
 
-/** Encodes the batch's message when it is first needed, or gives the words why it cannot be sent to such a target. */
-function encoder(message: ProviderMessage): (target: Target) => EncodedMessage | string {
-  const results = new Map<Target['kind'], EncodedMessage | string>();
-  return ({ kind }) => {
-    let result = results.get(kind);
-    if (result === undefined) {
-      try {
-        result = new EncodedMessage(checkMessage(message, 'notification.fcm', kind ?? 'tokens'));
-      } catch (error) {
-        result = (error as Error).message;
-      }
-      results.set(kind, result);
+/** Encodes the batch's message once for each kind of target. */
+function encodeFor(
+  targets: readonly Target[],
+  message: ProviderMessage,
+): { ready: Ready[]; refused: ({ index: number } & Verdict)[] } {
+  const encoded = new Map<Target['kind'], EncodedMessage | Verdict>();
+  const ready: Ready[] = [];
+  const refused: ({ index: number } & Verdict)[] = [];
+  for (const [index, target] of targets.entries()) {
+    const { kind } = target;
+    let result = encoded.get(kind);
+    if (!result) {
+      result = encode(message, kind);
+      encoded.set(kind, result);
     }
-    return result;
-  };
+    if (result instanceof EncodedMessage) ready.push({ index, target, message: result });
+    else refused.push({ index, ...result });
+  }
+  return { ready, refused };
+}
+
+/** The message, or the words why it cannot be sent to such a target. */
+function encode(message: ProviderMessage, kind: Target['kind']): EncodedMessage | Verdict {
+  try {
+    return new EncodedMessage(checkMessage(message, 'notification.fcm', kind ?? 'tokens'));
+  } catch (error) {
+    const reason = (error as Error).message;
+    return { outcome: { kind: 'failed', code: 'invalid_message', reason } };
+  }
 }
 
 /** Headers are shared by all requests of a length: tokens of a kind are alike. */

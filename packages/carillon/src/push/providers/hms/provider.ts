@@ -87,8 +87,8 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
 
   async function sendGroup(group: Group, message: ProviderMessage): Promise<HmsVerdict> {
     const count = group.targets.length;
-    const passage = service.tryEnter(count) ?? (await service.enter(count));
-    if (!('slot' in passage)) return { outcome: passage };
+    const passages = await service.enter(count);
+    if ('kind' in passages) return { outcome: passages };
     const body = encode(group.targets, message);
     const requestOf = (accessToken: string): HttpRequest => ({
       path,
@@ -100,7 +100,7 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
       body,
     });
     const addresses = group.targets.map(({ token }) => token);
-    return service.send(passage, count, requestOf, (response) => judge(response, now(), addresses));
+    return service.send(passages[0], count, requestOf, (response) => judge(response, now(), addresses));
   }
 
   return {

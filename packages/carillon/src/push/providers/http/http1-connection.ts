@@ -23,6 +23,7 @@ export class Http1Connection implements Connection {
   #firstSocket: Socket | undefined;
   #usable = true;
   #proven = false;
+  #latencyMs = 0;
 
   /** @param firstSocket the one on which HTTP/1.1 was agreed, used for the first request */
   constructor(origin: URL, options: TransportOptions, firstSocket?: Socket) {
@@ -52,6 +53,10 @@ export class Http1Connection implements Connection {
     return this.#proven;
   }
 
+  get latencyMs(): number {
+    return this.#latencyMs;
+  }
+
   request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
     const { requestTimeoutMs, keptBytes, ignoresSuccessBody } = this.#options;
     return new Promise((resolve, reject) => {
@@ -64,12 +69,14 @@ export class Http1Connection implements Connection {
         headers: { host: this.#origin.host, ...request.headers },
         setDefaultHeaders: false,
       });
+      const startedAt = performance.now();
       const timer = setTimeout(() => {
         outgoing.destroy(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
       }, requestTimeoutMs);
 
       outgoing.on('response', (incoming: IncomingMessage) => {
         this.#proven = true;
+        this.#latencyMs = performance.now() - startedAt;
         reader = new ResponseReader(incoming.statusCode ?? 0, incoming.headers, keptBytes);
         if (ignoresSuccessBody && reader.isSuccess) resolve(reader.response());
         incoming.on('data', (chunk: Buffer) => {

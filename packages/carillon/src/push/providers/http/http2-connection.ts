@@ -6,6 +6,7 @@ import {
   sensitiveHeaders,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import { Deadlines } from './deadlines.ts';
 import { type HttpResponse, ResponseReader } from './response-reader.ts';
 import {
   type Connection,
@@ -28,8 +29,10 @@ export class Http2Connection implements Connection {
   readonly #session: ClientHttp2Session;
   readonly #events: ConnectionEvents;
   readonly #options: TransportOptions;
+  readonly #deadlines: Deadlines;
   #usable = true;
   #lastAnswerAt = 0;
+  #latencyMs = 0;
   #lastRequestAt = 0;
   #pinger: NodeJS.Timeout | undefined;
   /** What the peer said with its GOAWAY; APNs names a reason. */
@@ -41,6 +44,7 @@ export class Http2Connection implements Connection {
     this.#session = session;
     this.#events = events;
     this.#options = options;
+    this.#deadlines = new Deadlines(options.requestTimeoutMs);
     session.on('remoteSettings', () => events.changed());
     session.on('goaway', (_code, lastStreamId, data) => {
       this.#lastProcessedStream = lastStreamId ?? 0;
@@ -104,12 +108,16 @@ export class Http2Connection implements Connection {
     return this.#lastAnswerAt > 0;
   }
 
+  get latencyMs(): number {
+    return this.#latencyMs;
+  }
+
   get goawayWords(): string {
     return this.#goawayWords;
   }
 
   request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
-    const { requestTimeoutMs, keptBytes, ignoresSuccessBody, replacesAfterTimeout } = this.#options;
+    const { keptBytes, ignoresSuccessBody } = this.#options;
     return new Promise((resolve, reject) => {
       let stream: ClientHttp2Stream;
       try {
@@ -130,16 +138,18 @@ export class Http2Connection implements Connection {
       let reader: ResponseReader | undefined;
       let failure: Error | undefined;
 
-      const timer = setTimeout(() => {
-        if (replacesAfterTimeout || this.#lastAnswerAt < startedAt) this.retire();
+      const expire = () => {
+        if (this.#options.replacesAfterTimeout || this.#lastAnswerAt < startedAt) this.retire();
         // What began to arrive says enough.
         if (reader) resolve(reader.response());
-        else reject(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
+        else reject(new TransportError('timeout', `no answer within ${this.#options.requestTimeoutMs} ms`));
         stream.destroy();
-      }, requestTimeoutMs);
+      };
+      const wait = this.#deadlines.add(startedAt, expire);
 
       stream.on('response', (headers) => {
         this.#lastAnswerAt = performance.now();
+        this.#latencyMs = this.#lastAnswerAt - startedAt;
         reader = new ResponseReader(headers[':status'] ?? 0, headers, keptBytes);
         if (ignoresSuccessBody && reader.isSuccess) resolve(reader.response());
       });
@@ -150,9 +160,9 @@ export class Http2Connection implements Connection {
         failure = error;
       });
       stream.on('close', () => {
-        clearTimeout(timer);
-        if (reader) resolve(reader.response());
-        else reject(this.#lost(stream, failure));
+        this.#deadlines.remove(wait);
+        if (!reader) reject(this.#lost(stream, failure));
+        else if (!ignoresSuccessBody || !reader.isSuccess) resolve(reader.response());
         onDone();
       });
       stream.end(request.body);

@@ -18,6 +18,9 @@ const MAX_RESENDS = 2;
 /** After a failed connect the origin's requests fail at once for at least this long, so that a batch does not wait for each. */
 const CONNECT_PAUSE_MS = 1_000;
 
+/** Requests a millisecond that a sender thread could hardly make; connections that take as many need no other beside them. */
+const AMPLE_RATE = 10;
+
 /** The right to send one request; must be used or given back. */
 export interface Slot {
   /** Which connection it is on, for what a service binds to one. */
@@ -28,6 +31,9 @@ export interface Slot {
   retireConnection(): void;
 }
 
+/** At least one. */
+export type Slots = [Slot, ...Slot[]];
+
 interface Pooled {
   readonly connection: Connection;
   inFlight: number;
@@ -37,7 +43,8 @@ interface Pooled {
 }
 
 interface Waiter {
-  readonly resolve: (slot: Slot) => void;
+  readonly most: number;
+  readonly resolve: (slots: Slots) => void;
   readonly reject: (error: TransportError) => void;
   readonly timer: NodeJS.Timeout;
 }
@@ -45,10 +52,12 @@ interface Waiter {
 /**
  * The connections to one service.
  *
- * A caller first gets a slot, and prepares its request only then, so nothing piles up in front of a slow service. A
- * slot comes from the first connection with room. When none has room, another is opened, up to a limit and not before
- * the last one has had an answer: a service that refuses everybody sees few of them. The first tells by ALPN whether
- * the service speaks HTTP/2. A failed connect is followed by a pause in which requests fail at once. Connections leave
+ * A caller first gets slots, and prepares its requests only then, so nothing piles up in front of a slow service. Who
+ * came first gets all that it can use of the slots that became free in a turn of the event loop: requests that set off
+ * together share packets, and a batch that is through early is not kept in memory. A slot comes from the first
+ * connection with room. When none has room, another is opened, up to a limit, while those there are answer too slowly to
+ * keep a thread busy, and not before the last one has had an answer: a service that refuses everybody sees few of them.
+ * The first tells by ALPN whether the service speaks HTTP/2. A failed connect is followed by a pause in which requests fail at once. Connections leave
  * the pool when they are retired or were idle for long; with the last one the client is empty and its owner may forget it.
  */
 export class OriginClient {
@@ -58,6 +67,7 @@ export class OriginClient {
   readonly #pool = new Set<Pooled>();
   readonly #waiters: Waiter[] = [];
   #sending = 0;
+  #isServingDue = false;
   #isConnecting = false;
   #pause: { error: TransportError; timer: NodeJS.Timeout } | undefined;
   /** Failed connects since the last answer. */
@@ -73,11 +83,15 @@ export class OriginClient {
     this.#onEmpty = onEmpty;
   }
 
-  /** Waits for room on a connection, at most as long as a connect and a request may take. Rejects with `TransportError`. */
-  acquire(): Promise<Slot> {
+  /**
+   * Waits for room on a connection, at most as long as a connect and a request may take. Rejects with `TransportError`.
+   *
+   * @param most slots that the caller can use at once; fewer come when there is no room for as many
+   */
+  acquire(most = 1): Promise<Slots> {
     if (this.#closing.signal.aborted) return Promise.reject(closedError());
-    const slot = this.#takeSlot();
-    if (slot) return Promise.resolve(slot);
+    const slots = this.#waiters.length === 0 ? this.#takeSlots(most) : undefined;
+    if (slots) return Promise.resolve(slots);
     if (this.#pause && this.#usableConnections() === 0) return Promise.reject(this.#pause.error);
     return new Promise((resolve, reject) => {
       const waitMs = this.#options.connectTimeoutMs + this.#options.requestTimeoutMs;
@@ -85,15 +99,10 @@ export class OriginClient {
         this.#waiters.splice(this.#waiters.indexOf(waiter), 1);
         reject(new TransportError('timeout', `no room on a connection within ${waitMs} ms`));
       }, waitMs);
-      const waiter: Waiter = { resolve, reject, timer };
+      const waiter: Waiter = { most, resolve, reject, timer };
       this.#waiters.push(waiter);
       this.#connectIfNeeded();
     });
-  }
-
-  /** A slot when there is room now. Those who wait come first. */
-  tryAcquire(): Slot | undefined {
-    return this.#closing.signal.aborted || this.#waiters.length > 0 ? undefined : this.#takeSlot();
   }
 
   /**
@@ -109,7 +118,7 @@ export class OriginClient {
         } catch (error) {
           if (!(error as TransportError).unprocessed || resends === MAX_RESENDS) throw error;
         }
-        slot = await this.acquire();
+        [slot] = await this.acquire();
       }
     } finally {
       this.#sending -= 1;
@@ -125,21 +134,28 @@ export class OriginClient {
     for (const pooled of this.#pool) this.#drop(pooled);
   }
 
-  #takeSlot(): Slot | undefined {
+  /** As many as there is room for, `most` at most; undefined when there is none. */
+  #takeSlots(most: number): Slots | undefined {
+    const slots: Slot[] = [];
     for (const pooled of this.#pool) {
-      if (pooled.connection.usable && pooled.inFlight < pooled.connection.capacity) {
+      if (!pooled.connection.usable) continue;
+      while (slots.length < most && pooled.inFlight < pooled.connection.capacity) {
         pooled.inFlight += 1;
         clearTimeout(pooled.idleTimer);
-        const release = () => this.#release(pooled);
-        return {
-          connection: pooled.connection,
-          send: (request) => pooled.connection.request(request, release),
-          release,
-          retireConnection: () => pooled.connection.retire(),
-        };
+        slots.push(this.#slotOn(pooled));
       }
     }
-    return undefined;
+    return slots.length > 0 ? (slots as Slots) : undefined;
+  }
+
+  #slotOn(pooled: Pooled): Slot {
+    const release = () => this.#release(pooled);
+    return {
+      connection: pooled.connection,
+      send: (request) => pooled.connection.request(request, release),
+      release,
+      retireConnection: () => pooled.connection.retire(),
+    };
   }
 
   #release(pooled: Pooled): void {
@@ -148,7 +164,7 @@ export class OriginClient {
       this.#failures = 0;
       this.#fruitless = 0;
     }
-    this.#serveWaiters();
+    this.#serveSoon();
     if (pooled.inFlight > 0 || !this.#pool.has(pooled)) return;
     if (!pooled.connection.usable) {
       this.#drop(pooled);
@@ -162,13 +178,23 @@ export class OriginClient {
     pooled.idleTimer.unref();
   }
 
+  /** When all answers that have arrived are read. */
+  #serveSoon(): void {
+    if (this.#isServingDue || this.#waiters.length === 0) return;
+    this.#isServingDue = true;
+    setImmediate(() => {
+      this.#isServingDue = false;
+      this.#serveWaiters();
+    });
+  }
+
   #serveWaiters(): void {
-    while (this.#waiters.length > 0) {
-      const slot = this.#takeSlot();
-      if (!slot) break;
-      const waiter = this.#waiters.shift()!;
+    for (let [waiter] = this.#waiters; waiter; [waiter] = this.#waiters) {
+      const slots = this.#takeSlots(waiter.most);
+      if (!slots) break;
+      this.#waiters.shift();
       clearTimeout(waiter.timer);
-      waiter.resolve(slot);
+      waiter.resolve(slots);
     }
     this.#connectIfNeeded();
   }
@@ -283,15 +309,17 @@ export class OriginClient {
     this.#reportIfEmpty();
   }
 
-  /** Whether another connection may be opened. */
+  /** Whether another connection may be opened, and would be of use. */
   #hasRoom(): boolean {
     let count = 0;
+    let rate = 0;
     for (const { connection } of this.#pool) {
       if (!connection.usable) continue;
       if (!connection.proven) return false;
       count += 1;
+      rate += connection.capacity / connection.latencyMs;
     }
-    return count < (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+    return rate < AMPLE_RATE && count < (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
   }
 
   #usableConnections(): number {

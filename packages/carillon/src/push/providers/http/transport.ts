@@ -63,6 +63,8 @@ export interface Connection {
   readonly usable: boolean;
   /** Whether the service has answered anything on it yet. */
   readonly proven: boolean;
+  /** How long the last answer took to begin; 0 before the first. */
+  readonly latencyMs: number;
   /**
    * Sends one request. Rejects with `TransportError` only. `onDone` is called once, when the request no longer counts
    * against `capacity`, which may be after the promise settled.

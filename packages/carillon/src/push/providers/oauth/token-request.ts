@@ -32,7 +32,7 @@ export class TokenRequester {
     };
     let response: HttpResponse;
     try {
-      const slot = await this.#client.acquire();
+      const [slot] = await this.#client.acquire();
       response = await this.#client.send(slot, { path: this.#path, headers, body });
     } catch (cause) {
       throw new OAuthError(`no access token: ${(cause as Error).message}`, false, { cause });

@@ -102,7 +102,7 @@ export class Deliveries {
       if (!signer || faultOf(response) !== 'mismatch') return response;
       const authorization = signer.authorization(endpoint.origin);
       client = this.#clientOf(endpoint);
-      slot = await client.acquire();
+      [slot] = await client.acquire();
       request = { ...request, headers: { ...request.headers, authorization } };
     }
   }

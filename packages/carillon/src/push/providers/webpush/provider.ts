@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { WebPushConfig } from '../../../config/config.ts';
 import { Gate } from '../gate.ts';
 import { guardLookup } from '../http/addresses.ts';
-import { OriginClient, type Slot } from '../http/origin-client.ts';
+import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
 import {
   closedError,
   type HttpRequest,
@@ -12,6 +12,7 @@ import {
   type TransportOptions,
 } from '../http/transport.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
+import { UnderWay } from '../under-way.ts';
 import { type Answer, MEND_MS } from '../verdict.ts';
 import { type Addressed, answerOfError, Deliveries, type Results } from './delivery.ts';
 import { encrypt } from './encryption.ts';
@@ -113,18 +114,29 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     return gate;
   }
 
-  /** Waits for room at the service; else what to report. Never rejects. */
-  async function admit({ endpoint }: Addressed, gate: Gate): Promise<[OriginClient, Slot] | Answer> {
+  /** Waits for room for `most` requests at the service, or fewer; else what to report. Never rejects. */
+  async function admit(
+    { endpoint }: Addressed,
+    gate: Gate,
+    most: number,
+  ): Promise<[OriginClient, Slots] | Answer> {
     try {
       const refusal = gate.tryPass(1) ? undefined : await gate.pass(1);
       if (refusal) return refusal;
       const client = clientOf(endpoint);
-      const slot = await client.acquire();
+      const slots = await client.acquire(most);
       // Others may have been told meanwhile that it is of no use.
       const late = gate.refusal();
-      if (!late) return [client, slot];
-      slot.release();
-      return late;
+      if (late) {
+        for (const slot of slots) slot.release();
+        return late;
+      }
+      const passed: Slots = [slots[0]];
+      for (const slot of slots.slice(1)) {
+        if (gate.tryPass(1)) passed.push(slot);
+        else slot.release();
+      }
+      return [client, passed];
     } catch (error) {
       return answerOfError(closing.signal.aborted ? closedError() : (error as TransportError));
     }
@@ -140,35 +152,24 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     results: Results,
   ): Promise<void> {
     const gate = gateOf((addressed[0] as Addressed).endpoint.origin);
-    const underWay: Promise<void>[] = [];
+    const underWay = new UnderWay();
     for (let start = 0; start < addressed.length; ) {
       const one = addressed[start] as Addressed;
-      const admitted = await admit(one, gate);
+      const most = Math.min(MESSAGES_PER_TURN, addressed.length - start);
+      const admitted = await admit(one, gate, most);
       if ('kind' in admitted) {
         results.report({ index: one.index, ...admitted });
         start += 1;
         continue;
       }
-      const [client, slot] = admitted;
-      const slots = [slot];
-      // Only as many more as there is room for now: nobody else gets it while these are waited for.
-      const most = Math.min(MESSAGES_PER_TURN, addressed.length - start);
-      while (slots.length < most) {
-        const next = client.tryAcquire();
-        if (!next) break;
-        if (!gate.tryPass(1)) {
-          next.release();
-          break;
-        }
-        slots.push(next);
-      }
+      const [client, slots] = admitted;
       const ready = addressed.slice(start, start + slots.length);
       const requests = ready.map((recipient) => prepareRequest(recipient, message));
       for (const [position, recipient] of ready.entries()) {
         const itsSlot = slots[position] as Slot;
         const request = requests[position];
         if (request) {
-          underWay.push(deliveries.deliver(recipient, client, itsSlot, request, results));
+          underWay.add(deliveries.deliver(recipient, client, itsSlot, request, results));
         } else {
           itsSlot.release();
           results.report(
@@ -179,7 +180,7 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       start += ready.length;
       await setImmediate();
     }
-    await Promise.all(underWay);
+    await underWay.ended();
   }
 
   /** @returns undefined when the subscription's public key lies on no curve */
