@@ -2,12 +2,7 @@ import type { LookupFunction } from 'node:net';
 import { Gate } from './gate.ts';
 import { OriginClient, type Slot } from './http/origin-client.ts';
 import type { HttpResponse } from './http/response-reader.ts';
-import {
-  closedError,
-  type HttpRequest,
-  type TransportError,
-  type TransportOptions,
-} from './http/transport.ts';
+import { closedError, type HttpRequest, TransportError, type TransportOptions } from './http/transport.ts';
 import { AccessTokens, OAuthError } from './oauth/access-tokens.ts';
 import { TokenRequester } from './oauth/token-request.ts';
 import { type Answer, MEND_MS, type Verdict, verdictOfError } from './verdict.ts';
@@ -110,26 +105,31 @@ export class AuthorizedService {
   }
 
   /**
-   * Sends one request, and once more with another access token where that is what it takes. Never rejects.
+   * Sends one request, and once more with another access token where that is what it takes.
    *
    * @param requestOf makes the request for an access token
    * @param judge reads its answer; must not throw
+   * @param onVerdict called once
    */
-  async send<V extends Verdict>(
+  send<V extends Verdict>(
     passage: Passage,
     count: number,
     requestOf: (accessToken: string) => HttpRequest,
     judge: (response: HttpResponse) => V,
-  ): Promise<V | Verdict> {
-    const verdict = await this.#attempt(passage, requestOf, judge);
-    if (verdict.effect === undefined || verdict.effect === 'doubtful') return verdict;
-    if (verdict.effect !== 'refresh') return this.#shut(verdict);
-    this.#tokens.discard(passage.accessToken);
-    const next = await this.enter(count);
-    if ('kind' in next) return { outcome: next };
-    const second = await this.#attempt(next[0], requestOf, judge);
-    // A token that is seconds old is refused: the next one would be, too.
-    return second.effect === undefined || second.effect === 'doubtful' ? second : this.#shut(second);
+    onVerdict: (verdict: V | Verdict) => void,
+  ): void {
+    this.#attempt(passage, requestOf, judge, (verdict) => {
+      if (verdict.effect !== 'refresh') {
+        onVerdict(this.#consequent(verdict));
+        return;
+      }
+      this.#tokens.discard(passage.accessToken);
+      void this.enter(count).then((next) => {
+        if ('kind' in next) onVerdict({ outcome: next });
+        // A token that is seconds old is refused: the next one would be, too.
+        else this.#attempt(next[0], requestOf, judge, (second) => onVerdict(this.#consequent(second)));
+      });
+    });
   }
 
   /** Breaks what is under way. */
@@ -139,16 +139,20 @@ export class AuthorizedService {
     this.#client.close();
   }
 
-  async #attempt<V extends Verdict>(
+  #attempt<V extends Verdict>(
     { slot, accessToken }: Passage,
     requestOf: (accessToken: string) => HttpRequest,
     judge: (response: HttpResponse) => V,
-  ): Promise<V | Verdict> {
-    try {
-      return judge(await this.#client.send(slot, requestOf(accessToken)));
-    } catch (error) {
-      return verdictOfError(error as TransportError);
-    }
+    onVerdict: (verdict: V | Verdict) => void,
+  ): void {
+    this.#client.send(slot, requestOf(accessToken), (result) => {
+      onVerdict(result instanceof TransportError ? verdictOfError(result) : judge(result));
+    });
+  }
+
+  /** Draws what consequences a verdict has for everybody. */
+  #consequent<V extends Verdict>(verdict: V): V | Verdict {
+    return verdict.effect === undefined || verdict.effect === 'doubtful' ? verdict : this.#shut(verdict);
   }
 
   /** Shuts the gate for what concerns everybody; the target waits as long as it. */

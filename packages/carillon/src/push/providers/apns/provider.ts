@@ -5,7 +5,14 @@ import type { ApnsConfig } from '../../../config/config.ts';
 import { Gate } from '../gate.ts';
 import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
 import type { HttpResponse } from '../http/response-reader.ts';
-import { closedError, TransportError } from '../http/transport.ts';
+import {
+  answerTo,
+  closedError,
+  type HeaderList,
+  type HttpRequest,
+  headerList,
+  TransportError,
+} from '../http/transport.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
 import { UnderWay } from '../under-way.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
@@ -57,7 +64,7 @@ interface Sending {
   readonly doubtful: Outcome[];
   accepted: number;
   /** The message's headers with the token that is in use. */
-  headers: Readonly<Record<string, string>>;
+  headers: HeaderList;
   token: ProviderToken | undefined;
 }
 
@@ -132,7 +139,7 @@ class ApnsProvider implements Provider {
       report,
       doubtful: [],
       accepted: 0,
-      headers: message.headers,
+      headers: headerList(message.headers),
       token: undefined,
     };
     const underWay = new UnderWay();
@@ -273,14 +280,18 @@ class ApnsProvider implements Provider {
   ): Promise<HttpResponse> {
     if (token !== sending.token) {
       sending.token = token;
-      sending.headers = { ...sending.message.headers, authorization: token?.authorization ?? '' };
+      sending.headers = headerList({
+        ...sending.message.headers,
+        authorization: token?.authorization ?? '',
+      });
     }
-    return slot.send({
+    const request: HttpRequest = {
       path: this.#devicePath + deviceToken,
       headers: sending.headers,
       body: sending.message.body,
       sensitiveHeaders: SENSITIVE_HEADERS,
-    });
+    };
+    return answerTo((onResult) => slot.send(request, onResult));
   }
 
   /** The gate that an effect shuts. */

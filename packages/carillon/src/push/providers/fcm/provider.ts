@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { FcmConfig } from '../../../config/config.ts';
 import { AuthorizedService, type Passage } from '../authorized-service.ts';
-import type { HttpRequest } from '../http/transport.ts';
+import type { HeaderList, HttpRequest } from '../http/transport.ts';
 import type { Outcome, Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';
 import { pathPrefix, readServiceUrl } from '../service-url.ts';
@@ -52,6 +52,7 @@ const MAX_SHARED_HEADERS = 1_000;
 const REQUESTS_PER_TURN = 32;
 /** A Firebase installation id, as the web SDK makes them (`vendors` 1.3). Registration tokens are far longer. */
 const INSTALLATION_ID = /^[cdef][\w-]{21}$/;
+const INSTALLATION_ID_LENGTH = 22;
 
 /**
  * Sends through FCM's HTTP v1 API: a request for each target, over HTTP/2 connections that are kept (HTTP/1.1 where the
@@ -85,18 +86,18 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
   const guard = new RemovalGuard();
   const headersOf = requestHeaders();
 
-  async function deliver(
-    { index, target, message }: Ready,
+  function deliver(
+    { target, message }: Ready,
     passage: Passage,
-    settle: (index: number, verdict: Verdict) => void,
-  ): Promise<void> {
+    onVerdict: (verdict: Verdict) => void,
+  ): void {
     const body = message.bodyFor(memberOf(target), target.token);
     const requestOf = (accessToken: string): HttpRequest => ({
       path,
       headers: headersOf(accessToken, body.length),
       body,
     });
-    settle(index, await service.send(passage, 1, requestOf, (answer) => judge(answer, now(), target.token)));
+    service.send(passage, 1, requestOf, (answer) => judge(answer, now(), target.token), onVerdict);
   }
 
   return {
@@ -124,7 +125,12 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
           continue;
         }
         for (const passage of passages) {
-          underWay.add(deliver(ready[at] as Ready, passage, settle));
+          const one = ready[at] as Ready;
+          underWay.begin();
+          deliver(one, passage, (verdict) => {
+            settle(one.index, verdict);
+            underWay.end();
+          });
           at += 1;
         }
         await setImmediate();
@@ -142,7 +148,7 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
 /** The member of the message that holds the address. `token` takes installation ids, too, but only for a time. */
 function memberOf({ token, kind }: Target): string {
   if (kind) return kind;
-  return INSTALLATION_ID.test(token) ? 'fid' : 'token';
+  return token.length === INSTALLATION_ID_LENGTH && INSTALLATION_ID.test(token) ? 'fid' : 'token';
 }
 
 /** Encodes the batch's message once for each kind of target. */
@@ -177,19 +183,22 @@ function encode(message: ProviderMessage, kind: Target['kind']): EncodedMessage 
 }
 
 /** Headers are shared by all requests of a length: tokens of a kind are alike. */
-function requestHeaders(): (accessToken: string, length: number) => Readonly<Record<string, string>> {
-  const byLength = new Map<number, Readonly<Record<string, string>>>();
+function requestHeaders(): (accessToken: string, length: number) => HeaderList {
+  const byLength = new Map<number, HeaderList>();
   let current = '';
   return (accessToken, length) => {
     if (accessToken !== current || byLength.size > MAX_SHARED_HEADERS) byLength.clear();
     current = accessToken;
     let headers = byLength.get(length);
     if (!headers) {
-      headers = {
-        authorization: `Bearer ${accessToken}`,
-        'content-type': 'application/json; charset=UTF-8',
-        'content-length': String(length),
-      };
+      headers = [
+        'authorization',
+        `Bearer ${accessToken}`,
+        'content-type',
+        'application/json; charset=UTF-8',
+        'content-length',
+        String(length),
+      ];
       byLength.set(length, headers);
     }
     return headers;

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { HmsConfig } from '../../../config/config.ts';
 import { AuthorizedService } from '../authorized-service.ts';
+import type { HttpResponse } from '../http/response-reader.ts';
 import type { HttpRequest } from '../http/transport.ts';
 import { optionError } from '../option-error.ts';
 import type { Outcome, Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
@@ -92,15 +93,19 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
     const body = encode(group.targets, message);
     const requestOf = (accessToken: string): HttpRequest => ({
       path,
-      headers: {
-        authorization: `Bearer ${accessToken}`,
-        'content-type': 'application/json; charset=UTF-8',
-        'content-length': String(body.length),
-      },
+      headers: [
+        'authorization',
+        `Bearer ${accessToken}`,
+        'content-type',
+        'application/json; charset=UTF-8',
+        'content-length',
+        String(body.length),
+      ],
       body,
     });
     const addresses = group.targets.map(({ token }) => token);
-    return service.send(passages[0], count, requestOf, (response) => judge(response, now(), addresses));
+    const judgeAnswer = (response: HttpResponse): HmsVerdict => judge(response, now(), addresses);
+    return new Promise((resolve) => service.send(passages[0], count, requestOf, judgeAnswer, resolve));
   }
 
   return {

@@ -1,9 +1,10 @@
 import { Agent, type IncomingMessage, request as sendRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import { type HttpResponse, ResponseReader } from './response-reader.ts';
+import { ResponseReader } from './response-reader.ts';
 import {
   type Connection,
   type HttpRequest,
+  type OnResult,
   openSocket,
   TransportError,
   type TransportOptions,
@@ -57,44 +58,42 @@ export class Http1Connection implements Connection {
     return this.#latencyMs;
   }
 
-  request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
+  request(request: HttpRequest, onResult: OnResult, onFree: () => void): void {
     const { requestTimeoutMs, keptBytes, ignoresSuccessBody } = this.#options;
-    return new Promise((resolve, reject) => {
-      let reader: ResponseReader | undefined;
-      let failure: Error | undefined;
-      const outgoing = sendRequest({
-        agent: this.#agent,
-        method: 'POST',
-        path: request.path,
-        headers: { host: this.#origin.host, ...request.headers },
-        setDefaultHeaders: false,
-      });
-      const startedAt = performance.now();
-      const timer = setTimeout(() => {
-        outgoing.destroy(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
-      }, requestTimeoutMs);
-
-      outgoing.on('response', (incoming: IncomingMessage) => {
-        this.#proven = true;
-        this.#latencyMs = performance.now() - startedAt;
-        reader = new ResponseReader(incoming.statusCode ?? 0, incoming.headers, keptBytes);
-        if (ignoresSuccessBody && reader.isSuccess) resolve(reader.response());
-        incoming.on('data', (chunk: Buffer) => {
-          if (!reader?.add(chunk)) outgoing.destroy();
-        });
-        incoming.on('error', () => {});
-      });
-      outgoing.on('error', (error) => {
-        failure = error;
-      });
-      outgoing.on('close', () => {
-        clearTimeout(timer);
-        if (reader) resolve(reader.response());
-        else reject(lost(failure, outgoing.reusedSocket));
-        onDone();
-      });
-      outgoing.end(request.body);
+    let reader: ResponseReader | undefined;
+    let failure: Error | undefined;
+    const outgoing = sendRequest({
+      agent: this.#agent,
+      method: 'POST',
+      path: request.path,
+      headers: ['host', this.#origin.host, ...request.headers],
+      setDefaultHeaders: false,
     });
+    const startedAt = performance.now();
+    const timer = setTimeout(() => {
+      outgoing.destroy(new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
+    }, requestTimeoutMs);
+
+    outgoing.on('response', (incoming: IncomingMessage) => {
+      this.#proven = true;
+      this.#latencyMs = performance.now() - startedAt;
+      reader = new ResponseReader(incoming.statusCode ?? 0, incoming.headers, keptBytes);
+      if (ignoresSuccessBody && reader.isSuccess) onResult(reader.response());
+      incoming.on('data', (chunk: Buffer) => {
+        if (!reader?.add(chunk)) outgoing.destroy();
+      });
+      incoming.on('error', () => {});
+    });
+    outgoing.on('error', (error) => {
+      failure = error;
+    });
+    outgoing.on('close', () => {
+      clearTimeout(timer);
+      if (!reader) onResult(lost(failure, outgoing.reusedSocket));
+      else if (!ignoresSuccessBody || !reader.isSuccess) onResult(reader.response());
+      onFree();
+    });
+    outgoing.end(request.body);
   }
 
   /** The sockets stand for themselves: none is the worse for what another one was told. */

@@ -12,6 +12,7 @@ import {
   type Connection,
   type ConnectionEvents,
   type HttpRequest,
+  type OnResult,
   TransportError,
   type TransportOptions,
 } from './transport.ts';
@@ -26,6 +27,7 @@ const MAX_GOAWAY_WORDS = 200;
  * destroys it. One that is unused may be asked for a sign of life.
  */
 export class Http2Connection implements Connection {
+  readonly #pseudoHeaders: readonly string[];
   readonly #session: ClientHttp2Session;
   readonly #events: ConnectionEvents;
   readonly #options: TransportOptions;
@@ -40,7 +42,20 @@ export class Http2Connection implements Connection {
   /** Streams above it were not looked at by the peer (RFC 9113 §6.8). */
   #lastProcessedStream = Number.POSITIVE_INFINITY;
 
-  private constructor(session: ClientHttp2Session, events: ConnectionEvents, options: TransportOptions) {
+  private constructor(
+    origin: URL,
+    session: ClientHttp2Session,
+    events: ConnectionEvents,
+    options: TransportOptions,
+  ) {
+    this.#pseudoHeaders = [
+      ':method',
+      'POST',
+      ':scheme',
+      origin.protocol.slice(0, -1),
+      ':authority',
+      origin.host,
+    ];
     this.#session = session;
     this.#events = events;
     this.#options = options;
@@ -90,7 +105,7 @@ export class Http2Connection implements Connection {
         clearTimeout(timer);
         session.off('error', fail);
         session.off('close', closed);
-        resolve(new Http2Connection(session, events, options));
+        resolve(new Http2Connection(origin, session, events, options));
       });
     });
   }
@@ -116,57 +131,53 @@ export class Http2Connection implements Connection {
     return this.#goawayWords;
   }
 
-  request(request: HttpRequest, onDone: () => void): Promise<HttpResponse> {
+  request(request: HttpRequest, onResult: OnResult, onFree: () => void): void {
     const { keptBytes, ignoresSuccessBody } = this.#options;
-    return new Promise((resolve, reject) => {
-      let stream: ClientHttp2Stream;
-      try {
-        stream = this.#session.request({
-          ':method': 'POST',
-          ':path': request.path,
-          ...request.headers,
-          [sensitiveHeaders]: request.sensitiveHeaders as string[] | undefined,
-        });
-      } catch (cause) {
-        this.retire();
-        reject(new TransportError('connection_lost', 'the session was closed', { unprocessed: true, cause }));
-        onDone();
-        return;
-      }
-      const startedAt = performance.now();
-      this.#lastRequestAt = startedAt;
-      let reader: ResponseReader | undefined;
-      let failure: Error | undefined;
-
-      const expire = () => {
-        if (this.#options.replacesAfterTimeout || this.#lastAnswerAt < startedAt) this.retire();
-        // What began to arrive says enough.
-        if (reader) resolve(reader.response());
-        else reject(new TransportError('timeout', `no answer within ${this.#options.requestTimeoutMs} ms`));
-        stream.destroy();
-      };
-      const wait = this.#deadlines.add(startedAt, expire);
-
-      stream.on('response', (headers) => {
-        this.#lastAnswerAt = performance.now();
-        this.#latencyMs = this.#lastAnswerAt - startedAt;
-        reader = new ResponseReader(headers[':status'] ?? 0, headers, keptBytes);
-        if (ignoresSuccessBody && reader.isSuccess) resolve(reader.response());
-      });
-      stream.on('data', (chunk: Buffer) => {
-        if (!reader?.add(chunk)) stream.close(constants.NGHTTP2_CANCEL);
-      });
-      stream.on('error', (error) => {
-        failure = error;
-      });
-      stream.on('close', () => {
-        this.#deadlines.remove(wait);
-        if (!reader) reject(this.#lost(stream, failure));
-        else if (!ignoresSuccessBody || !reader.isSuccess) resolve(reader.response());
-        onDone();
-      });
-      stream.end(request.body);
+    let stream: ClientHttp2Stream;
+    try {
+      stream = this.#session.request(this.#headersOf(request));
+    } catch (cause) {
+      this.retire();
+      onResult(new TransportError('connection_lost', 'the session was closed', { unprocessed: true, cause }));
+      onFree();
+      return;
+    }
+    const startedAt = performance.now();
+    this.#lastRequestAt = startedAt;
+    let reader: ResponseReader | undefined;
+    let failure: Error | undefined;
+    let isKnown = false;
+    const know = (result: HttpResponse | TransportError): void => {
+      if (isKnown) return;
+      isKnown = true;
+      onResult(result);
+    };
+    const deadline = this.#deadlines.add(startedAt, () => {
+      const { requestTimeoutMs, replacesAfterTimeout } = this.#options;
+      if (replacesAfterTimeout || this.#lastAnswerAt < startedAt) this.retire();
+      // What began to arrive says enough.
+      know(reader?.response() ?? new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
+      stream.destroy();
     });
+
+    stream.on('response', (headers) => {
+      this.#lastAnswerAt = performance.now();
+      this.#latencyMs = this.#lastAnswerAt - startedAt;
+      reader = new ResponseReader(headers[':status'] ?? 0, headers, keptBytes);
+      if (ignoresSuccessBody && reader.isSuccess) know(reader.response());
+    });
+    stream.on('data', (chunk: Buffer) => {
+      if (!reader?.add(chunk)) stream.close(constants.NGHTTP2_CANCEL);
+    });
+    stream.on('error', (error) => {
+      failure = error;
+    });
+    stream.on('close', () => {
+      this.#deadlines.remove(deadline);
+      if (!isKnown) know(reader?.response() ?? this.#lost(stream, failure));
+      onFree();
+    });
+    stream.end(request.body);
   }
 
   retire(): void {
@@ -194,6 +205,12 @@ export class Http2Connection implements Connection {
       goawayWords: this.#goawayWords,
       cause,
     });
+  }
+
+  #headersOf({ path, headers, sensitiveHeaders: sensitive }: HttpRequest): string[] {
+    const list = [...this.#pseudoHeaders, ':path', path, ...headers];
+    if (sensitive) Object.assign(list, { [sensitiveHeaders]: sensitive });
+    return list;
   }
 
   /** Keeps the ways between open, and finds out in time when the peer is gone. */

@@ -1,11 +1,11 @@
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Connection } from './http2-connection.ts';
-import type { HttpResponse } from './response-reader.ts';
 import {
   type Connection,
   type ConnectionEvents,
   closedError,
   type HttpRequest,
+  type OnResult,
   openSocket,
   TransportError,
   type TransportOptions,
@@ -25,7 +25,7 @@ const AMPLE_RATE = 10;
 export interface Slot {
   /** Which connection it is on, for what a service binds to one. */
   readonly connection: object;
-  send(request: HttpRequest): Promise<HttpResponse>;
+  send(request: HttpRequest, onResult: OnResult): void;
   release(): void;
   /** Has the slot's connection take no new requests: for services that bind a fault to the connection. */
   retireConnection(): void;
@@ -105,25 +105,22 @@ export class OriginClient {
     });
   }
 
-  /**
-   * Sends on a slot, and again on another one what the service certainly did not act on. Rejects with
-   * `TransportError`.
-   */
-  async send(slot: Slot, request: HttpRequest): Promise<HttpResponse> {
+  /** Sends on a slot, and again on another one what the service certainly did not act on. */
+  send(slot: Slot, request: HttpRequest, onResult: OnResult): void {
     this.#sending += 1;
-    try {
-      for (let resends = 0; ; resends++) {
-        try {
-          return await slot.send(request);
-        } catch (error) {
-          if (!(error as TransportError).unprocessed || resends === MAX_RESENDS) throw error;
-        }
-        [slot] = await this.acquire();
-      }
-    } finally {
+    this.#attempt(slot, request, MAX_RESENDS, (result) => {
+      onResult(result);
       this.#sending -= 1;
       this.#reportIfEmpty();
-    }
+    });
+  }
+
+  #attempt(slot: Slot, request: HttpRequest, resends: number, onResult: OnResult): void {
+    slot.send(request, (result) => {
+      const isUnprocessed = result instanceof TransportError && result.unprocessed;
+      if (!isUnprocessed || resends === 0) onResult(result);
+      else this.acquire().then(([next]) => this.#attempt(next, request, resends - 1, onResult), onResult);
+    });
   }
 
   /** Breaks what is under way. */
@@ -152,7 +149,7 @@ export class OriginClient {
     const release = () => this.#release(pooled);
     return {
       connection: pooled.connection,
-      send: (request) => pooled.connection.request(request, release),
+      send: (request, onResult) => pooled.connection.request(request, onResult, release),
       release,
       retireConnection: () => pooled.connection.retire(),
     };

@@ -3,12 +3,15 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { BlockedAddressError } from './addresses.ts';
 import type { HttpResponse } from './response-reader.ts';
 
+/** Names in lower case, each followed by its value: the form that costs both versions of HTTP least. */
+export type HeaderList = readonly string[];
+
 /** One POST; the origin belongs to the connection. */
 export interface HttpRequest {
   /** Path and query. */
   readonly path: string;
-  /** Lower-case names; `content-length` included, for not every service takes chunked bodies. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** `content-length` included, for not every service takes chunked bodies. */
+  readonly headers: HeaderList;
   readonly body: Buffer;
   /** Names, `:path` included, that HTTP/2 must not put in the tables of header compression. */
   readonly sensitiveHeaders?: readonly string[];
@@ -55,6 +58,12 @@ export interface TransportOptions {
   readonly ignoresSuccessBody?: boolean;
 }
 
+/**
+ * Told what became of a request. A callback, not a promise: several layers hand each push's answer on, and promises
+ * through all of them were a tenth of what an FCM push cost.
+ */
+export type OnResult = (result: HttpResponse | TransportError) => void;
+
 /** One or several sockets to one origin that share a limit on requests under way. */
 export interface Connection {
   /** Requests that may be under way at once; the peer may change it. */
@@ -66,10 +75,10 @@ export interface Connection {
   /** How long the last answer took to begin; 0 before the first. */
   readonly latencyMs: number;
   /**
-   * Sends one request. Rejects with `TransportError` only. `onDone` is called once, when the request no longer counts
-   * against `capacity`, which may be after the promise settled.
+   * Sends one request. `onResult` is called once; then `onFree`, once, when the request no longer counts against
+   * `capacity`, which may be later.
    */
-  request(request: HttpRequest, onDone: () => void): Promise<HttpResponse>;
+  request(request: HttpRequest, onResult: OnResult, onFree: () => void): void;
   /** Lets the requests under way end, and takes no new ones. */
   retire(): void;
   /** Breaks the requests under way. */
@@ -103,6 +112,24 @@ export class TransportError extends Error {
     this.unprocessed = options.unprocessed ?? false;
     this.goawayWords = options.goawayWords ?? '';
   }
+}
+
+/**
+ * For those who would rather wait: rejects with `TransportError`.
+ * @param send sends, and passes the callback on
+ */
+export function answerTo(send: (onResult: OnResult) => void): Promise<HttpResponse> {
+  return new Promise((resolve, reject) => {
+    send((result) => {
+      if (result instanceof TransportError) reject(result);
+      else resolve(result);
+    });
+  });
+}
+
+/** Headers as requests take them; names in lower case. */
+export function headerList(headers: Readonly<Record<string, string>>): HeaderList {
+  return Object.entries(headers).flat();
 }
 
 /** Why a request did not go out although nothing was wrong with it. */

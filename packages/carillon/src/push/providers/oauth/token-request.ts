@@ -1,6 +1,6 @@
 import { OriginClient } from '../http/origin-client.ts';
 import type { HttpResponse } from '../http/response-reader.ts';
-import type { TransportOptions } from '../http/transport.ts';
+import { answerTo, type TransportOptions } from '../http/transport.ts';
 import { parseObject } from '../message-fields.ts';
 import { reasonWords } from '../reason-words.ts';
 import { PASSING_STATUSES } from '../verdict.ts';
@@ -25,15 +25,19 @@ export class TokenRequester {
   /** @throws OAuthError */
   async request(form: Readonly<Record<string, string>>): Promise<Grant> {
     const body = Buffer.from(new URLSearchParams(form).toString());
-    const headers = {
-      'content-type': 'application/x-www-form-urlencoded',
-      'content-length': String(body.length),
-      accept: 'application/json',
-    };
+    const headers = [
+      'content-type',
+      'application/x-www-form-urlencoded',
+      'content-length',
+      String(body.length),
+      'accept',
+      'application/json',
+    ];
     let response: HttpResponse;
     try {
       const [slot] = await this.#client.acquire();
-      response = await this.#client.send(slot, { path: this.#path, headers, body });
+      const post = { path: this.#path, headers, body };
+      response = await answerTo((onResult) => this.#client.send(slot, post, onResult));
     } catch (cause) {
       throw new OAuthError(`no access token: ${(cause as Error).message}`, false, { cause });
     }

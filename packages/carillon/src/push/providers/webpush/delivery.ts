@@ -1,6 +1,6 @@
 import type { Gate } from '../gate.ts';
 import type { OriginClient, Slot } from '../http/origin-client.ts';
-import type { HttpRequest, TransportError } from '../http/transport.ts';
+import { answerTo, type HeaderList, type HttpRequest, type TransportError } from '../http/transport.ts';
 import type { Outcome } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
@@ -97,13 +97,14 @@ export class Deliveries {
     let slot = firstSlot;
     let request = firstRequest;
     for (let tried = 1; ; tried++) {
-      const response = readResponse(await client.send(slot, request));
+      const [sender, on, it] = [client, slot, request];
+      const response = readResponse(await answerTo((onResult) => sender.send(on, it, onResult)));
       const signer = signers[tried];
       if (!signer || faultOf(response) !== 'mismatch') return response;
       const authorization = signer.authorization(endpoint.origin);
       client = this.#clientOf(endpoint);
       [slot] = await client.acquire();
-      request = { ...request, headers: { ...request.headers, authorization } };
+      request = { ...request, headers: withAuthorization(request.headers, authorization) };
     }
   }
 
@@ -156,6 +157,11 @@ function shut(gate: Gate, outcome: Outcome): Outcome {
   gate.shut({ code, reason, retryAfterMs: outcome.retryAfterMs });
   const retryAfterMs = gate.refusal()?.retryAfterMs ?? outcome.retryAfterMs ?? MEND_MS;
   return { ...outcome, retryAfterMs, isHeld: true };
+}
+
+function withAuthorization(headers: HeaderList, authorization: string): HeaderList {
+  const at = headers.indexOf('authorization') + 1;
+  return headers.with(at, authorization);
 }
 
 /** The endpoint's last part is its secret; a service may repeat it in its words. */

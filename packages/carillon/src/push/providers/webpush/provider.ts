@@ -8,6 +8,7 @@ import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
 import {
   closedError,
   type HttpRequest,
+  headerList,
   type TransportError,
   type TransportOptions,
 } from '../http/transport.ts';
@@ -194,13 +195,13 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     } catch {
       return undefined;
     }
-    const headers = {
+    const headers = headerList({
       authorization: vapid.signersFor(key)[0].authorization(endpoint.origin),
       'content-encoding': 'aes128gcm',
       'content-type': 'application/octet-stream',
       'content-length': String(body.length),
       ...adaptHeaders(endpoint.origin, message.headers),
-    };
+    });
     return { path: endpoint.path, headers, body };
   }
 
