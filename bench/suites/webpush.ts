@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import webPush from 'web-push';
 import type { WebPushConfig } from '../../packages/carillon/src/config/config.ts';
-import { encrypt } from '../../packages/carillon/src/push/providers/webpush/encryption.ts';
+import { encrypt, pad } from '../../packages/carillon/src/push/providers/webpush/encryption.ts';
 import {
   createWebPushProvider,
   generateVapidKeys,
@@ -82,7 +82,7 @@ function comparePreparation(config: WebPushConfig): { ours: number; webPush: num
     keys: { p256dh: p256dh.toString('base64url'), auth: auth.toString('base64url') },
   };
   const text = JSON.stringify(payload);
-  const plaintext = Buffer.from(text);
+  const padded = pad(Buffer.from(text));
   const vapid = createVapidSigner(config);
   const vapidDetails = {
     subject: config.subject,
@@ -91,7 +91,7 @@ function comparePreparation(config: WebPushConfig): { ours: number; webPush: num
   };
 
   const ours = () => {
-    encrypt(plaintext, { p256dh, auth });
+    encrypt(padded, { p256dh, auth });
     vapid.authorization('https://push.example.net');
   };
   const theirs = () => {

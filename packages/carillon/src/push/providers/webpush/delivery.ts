@@ -1,6 +1,6 @@
 import type { Gate } from '../gate.ts';
 import type { OriginClient, Slot } from '../http/origin-client.ts';
-import { answerTo, type HeaderList, type HttpRequest, type TransportError } from '../http/transport.ts';
+import { answerTo, type HeaderList, type HttpRequest, TransportError } from '../http/transport.ts';
 import type { Outcome } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
@@ -60,24 +60,27 @@ export class Deliveries {
     this.#now = options.now;
   }
 
-  /** Sends one request, signed by the first key that is to be tried, and reports. Never rejects. */
-  async deliver(
+  /**
+   * Sends one request, signed by the first key that is to be tried, and reports.
+   * @param onDone called once, after the report
+   */
+  deliver(
     one: Addressed,
     client: OriginClient,
     slot: Slot,
     request: HttpRequest,
     results: Results,
-  ): Promise<void> {
-    const { index, endpoint } = one;
-    let response: PushResponse;
-    try {
-      response = await this.#exchange(one, client, slot, request);
-    } catch (error) {
-      results.report({ index, ...answerOfError(error as TransportError) });
-      return;
-    }
-    const outcome = outcomeOf(hideToken(response, endpoint.path), index, this.#now());
-    this.#settle(one, outcome, faultOf(response), results);
+    onDone: () => void,
+  ): void {
+    const conclude = (last: PushResponse | TransportError): void => {
+      this.#conclude(one, last, results);
+      onDone();
+    };
+    client.send(slot, request, (result) => {
+      const first = result instanceof TransportError ? result : readResponse(result);
+      if (first instanceof TransportError || faultOf(first) !== 'mismatch') conclude(first);
+      else this.#tryOtherKeys(one, request, first).then(conclude, conclude);
+    });
   }
 
   /** Reports what was held back until the rest of the batch was known. */
@@ -85,27 +88,35 @@ export class Deliveries {
     for (const outcome of this.#guard.settle(doubtful, accepted)) report(outcome);
   }
 
-  /** Under one key of ours after the other, while the service finds that it is not the right one. */
-  async #exchange(
+  /** One key of ours after the other, while the service finds that it is not the right one. Rejects with `TransportError`. */
+  async #tryOtherKeys(
     { endpoint, vapid }: Addressed,
-    firstClient: OriginClient,
-    firstSlot: Slot,
-    firstRequest: HttpRequest,
+    { path, headers, body }: HttpRequest,
+    first: PushResponse,
   ): Promise<PushResponse> {
-    const signers = this.#vapid.signersFor(vapid);
-    let client = firstClient;
-    let slot = firstSlot;
-    let request = firstRequest;
-    for (let tried = 1; ; tried++) {
-      const [sender, on, it] = [client, slot, request];
-      const response = readResponse(await answerTo((onResult) => sender.send(on, it, onResult)));
-      const signer = signers[tried];
-      if (!signer || faultOf(response) !== 'mismatch') return response;
-      const authorization = signer.authorization(endpoint.origin);
-      client = this.#clientOf(endpoint);
-      [slot] = await client.acquire();
-      request = { ...request, headers: withAuthorization(request.headers, authorization) };
+    let response = first;
+    for (const signer of this.#vapid.signersFor(vapid).slice(1)) {
+      const client = this.#clientOf(endpoint);
+      const [slot] = await client.acquire();
+      const request = {
+        path,
+        headers: withAuthorization(headers, signer.authorization(endpoint.origin)),
+        body,
+      };
+      response = readResponse(await answerTo((onResult) => client.send(slot, request, onResult)));
+      if (faultOf(response) !== 'mismatch') break;
     }
+    return response;
+  }
+
+  #conclude(one: Addressed, last: PushResponse | TransportError, results: Results): void {
+    const { index, endpoint } = one;
+    if (last instanceof TransportError) {
+      results.report({ index, ...answerOfError(last) });
+      return;
+    }
+    const outcome = outcomeOf(hideToken(last, endpoint.path), index, this.#now());
+    this.#settle(one, outcome, faultOf(last), results);
   }
 
   #settle(
@@ -160,8 +171,7 @@ function shut(gate: Gate, outcome: Outcome): Outcome {
 }
 
 function withAuthorization(headers: HeaderList, authorization: string): HeaderList {
-  const at = headers.indexOf('authorization') + 1;
-  return headers.with(at, authorization);
+  return headers.with(headers.indexOf('authorization') + 1, authorization);
 }
 
 /** The endpoint's last part is its secret; a service may repeat it in its words. */

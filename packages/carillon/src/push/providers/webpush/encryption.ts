@@ -50,17 +50,37 @@ const [key, contentKey, nonce] = [Buffer.alloc(32), Buffer.alloc(32), Buffer.all
 const salts = Buffer.alloc(256 * SALT_BYTES);
 let saltAt = salts.length;
 
+/** What is encrypted for each subscription: a plaintext with its delimiter (RFC 8188 §2). */
+export interface Padded {
+  readonly bytes: Buffer;
+  /** Of the request's body. */
+  readonly bodyLength: number;
+}
+
 /**
- * Encrypts one message for one subscription: RFC 8291 over the `aes128gcm` coding of RFC 8188, a single record.
+ * Makes a message ready, once for all whom it goes to.
  *
  * @param plaintext at most `MAX_PLAINTEXT_BYTES`, else `RangeError`
- * @returns the request body, 103 bytes longer than the plaintext
- * @throws when `p256dh` is no point of the curve
  */
-export function encrypt(plaintext: Uint8Array, keys: SubscriptionKeys, seed?: EncryptionSeed): Buffer {
+export function pad(plaintext: Uint8Array): Padded {
   if (plaintext.length > MAX_PLAINTEXT_BYTES) {
     throw new RangeError(`plaintext: must be at most ${MAX_PLAINTEXT_BYTES} bytes, got ${plaintext.length}`);
   }
+  const bytes = Buffer.concat([plaintext, Buffer.of(LAST_RECORD_DELIMITER)]);
+  return { bytes, bodyLength: HEADER_BYTES + bytes.length + TAG_BYTES };
+}
+
+/**
+ * Encrypts one message for one subscription: RFC 8291 over the `aes128gcm` coding of RFC 8188, a single record.
+ *
+ * @returns the request body, 103 bytes longer than the plaintext
+ * @throws when `p256dh` is no point of the curve
+ */
+export function encrypt(
+  { bytes, bodyLength }: Padded,
+  keys: SubscriptionKeys,
+  seed?: EncryptionSeed,
+): Buffer {
   if (seed) exchange.setPrivateKey(seed.privateKey);
   const senderPublicKey = seed ? exchange.getPublicKey() : exchange.generateKeys();
   const secret = exchange.computeSecret(keys.p256dh);
@@ -76,17 +96,16 @@ export function encrypt(plaintext: Uint8Array, keys: SubscriptionKeys, seed?: En
   hmac(key, CEK_INFO, contentKey);
   hmac(key, NONCE_INFO, nonce);
 
-  const body = Buffer.allocUnsafe(HEADER_BYTES + plaintext.length + 1 + TAG_BYTES);
+  const body = Buffer.allocUnsafe(bodyLength);
   body.set(salt, 0);
   body.writeUInt32BE(RECORD_SIZE, SALT_BYTES);
   body[SALT_BYTES + 4] = PUBLIC_KEY_BYTES;
   body.set(senderPublicKey, SALT_BYTES + 5);
 
   const cipher = createCipheriv('aes-128-gcm', contentKey.subarray(0, 16), nonce.subarray(0, 12));
-  body.set(cipher.update(plaintext), HEADER_BYTES);
-  body.set(cipher.update(Buffer.of(LAST_RECORD_DELIMITER)), HEADER_BYTES + plaintext.length);
+  body.set(cipher.update(bytes), HEADER_BYTES);
   cipher.final();
-  body.set(cipher.getAuthTag(), HEADER_BYTES + plaintext.length + 1);
+  body.set(cipher.getAuthTag(), HEADER_BYTES + bytes.length);
   return body;
 }
 

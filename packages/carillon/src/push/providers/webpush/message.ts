@@ -1,6 +1,6 @@
 import { badRequest } from '../../../errors.ts';
 import type { ProviderMessage } from '../provider.ts';
-import { MAX_PLAINTEXT_BYTES } from './encryption.ts';
+import { MAX_PLAINTEXT_BYTES, type Padded, pad } from './encryption.ts';
 
 const FOUR_WEEKS_SECONDS = 2_419_200;
 const URGENCIES = ['very-low', 'low', 'normal', 'high'];
@@ -8,7 +8,7 @@ const TOPIC = /^[A-Za-z0-9_-]{1,32}$/;
 
 /** A message made ready once for a whole batch. */
 export interface PreparedMessage {
-  readonly plaintext: Buffer;
+  readonly payload: Padded;
   /** Lower-case names, ready to send. */
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -30,7 +30,7 @@ export function prepareMessage(message: unknown, field: string): PreparedMessage
       `must be at most ${MAX_PLAINTEXT_BYTES} bytes of JSON, got ${plaintext.length}`,
     );
   }
-  return { plaintext, headers: prepareHeaders(message.headers ?? {}, `${field}.headers`) };
+  return { payload: pad(plaintext), headers: prepareHeaders(message.headers ?? {}, `${field}.headers`) };
 }
 
 /** The API's check: the same as at send, with nothing kept. */

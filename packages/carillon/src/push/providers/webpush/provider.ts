@@ -7,6 +7,7 @@ import { guardLookup } from '../http/addresses.ts';
 import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
 import {
   closedError,
+  type HeaderList,
   type HttpRequest,
   headerList,
   type TransportError,
@@ -21,7 +22,7 @@ import { createEndpointRules, type Endpoint } from './endpoint-rules.ts';
 import { type PreparedMessage, prepareMessage } from './message.ts';
 import { adaptHeaders } from './service-quirks.ts';
 import { readKeys } from './subscription.ts';
-import { createVapidKeyRing } from './vapid.ts';
+import { createVapidKeyRing, type VapidSigner } from './vapid.ts';
 
 export interface WebPushProviderOptions {
   /** Where the options are, for words about them. Default `webpush`; a named app's is `apps.shop.webpush`. */
@@ -152,7 +153,9 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
     message: PreparedMessage,
     results: Results,
   ): Promise<void> {
-    const gate = gateOf((addressed[0] as Addressed).endpoint.origin);
+    const { origin } = (addressed[0] as Addressed).endpoint;
+    const gate = gateOf(origin);
+    const headersOf = requestHeaders(origin, message);
     const underWay = new UnderWay();
     for (let start = 0; start < addressed.length; ) {
       const one = addressed[start] as Addressed;
@@ -165,12 +168,13 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       }
       const [client, slots] = admitted;
       const ready = addressed.slice(start, start + slots.length);
-      const requests = ready.map((recipient) => prepareRequest(recipient, message));
+      const requests = ready.map((recipient) => prepareRequest(recipient, message, headersOf));
       for (const [position, recipient] of ready.entries()) {
         const itsSlot = slots[position] as Slot;
         const request = requests[position];
         if (request) {
-          underWay.add(deliveries.deliver(recipient, client, itsSlot, request, results));
+          underWay.begin();
+          deliveries.deliver(recipient, client, itsSlot, request, results, () => underWay.end());
         } else {
           itsSlot.release();
           results.report(
@@ -187,22 +191,15 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
   /** @returns undefined when the subscription's public key lies on no curve */
   function prepareRequest(
     { keys, endpoint, vapid: key }: Addressed,
-    message: PreparedMessage,
+    { payload }: PreparedMessage,
+    headersOf: (signer: VapidSigner) => HeaderList,
   ): HttpRequest | undefined {
-    let body: Buffer;
+    const [signer] = vapid.signersFor(key);
     try {
-      body = encrypt(message.plaintext, keys);
+      return { path: endpoint.path, headers: headersOf(signer), body: encrypt(payload, keys) };
     } catch {
       return undefined;
     }
-    const headers = headerList({
-      authorization: vapid.signersFor(key)[0].authorization(endpoint.origin),
-      'content-encoding': 'aes128gcm',
-      'content-type': 'application/octet-stream',
-      'content-length': String(body.length),
-      ...adaptHeaders(endpoint.origin, message.headers),
-    });
-    return { path: endpoint.path, headers, body };
   }
 
   return {
@@ -248,6 +245,28 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       return failed(index, 'invalid_keys', (error as Error).message);
     }
   }
+}
+
+/** A batch's requests to one service differ in their headers by the VAPID key alone. */
+function requestHeaders(
+  origin: string,
+  { headers, payload }: PreparedMessage,
+): (signer: VapidSigner) => HeaderList {
+  const bySigner = new Map<VapidSigner, HeaderList>();
+  return (signer) => {
+    let list = bySigner.get(signer);
+    if (!list) {
+      list = headerList({
+        authorization: signer.authorization(origin),
+        'content-encoding': 'aes128gcm',
+        'content-type': 'application/octet-stream',
+        'content-length': String(payload.bodyLength),
+        ...adaptHeaders(origin, headers),
+      });
+      bySigner.set(signer, list);
+    }
+    return list;
+  };
 }
 
 /** `host:port`, as the configuration was checked for; undefined when empty. */
