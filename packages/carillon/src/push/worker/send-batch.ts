@@ -217,9 +217,13 @@ async function dryRun(
 }
 
 const LONGEST_WORDS = 1_000;
+const PLAIN = /^[!-~]{0,200}$/;
 
 /** An outcome whose words the database can hold: a service may answer with the character NUL, or half a surrogate pair. */
-function storable({ code, reason, id, ...outcome }: Outcome): Outcome {
+function storable(given: Outcome): Outcome {
+  const { code, reason, id, ...outcome } = given;
+  // Nearly all; the rest of an outcome is ours.
+  if (code === 'accepted' && reason === undefined && (id === undefined || PLAIN.test(id))) return given;
   const plain = (text: string) => text.replaceAll('\0', '').slice(0, LONGEST_WORDS).toWellFormed();
   return {
     ...outcome,

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { createProvider, type ProviderSetup } from '../providers/index.ts';
 import type { ProviderLane } from '../providers/lanes.ts';
 import type { Outcome, SendBatch } from '../providers/provider.ts';
-import type { SenderReport, SenderRequest } from './sender-messages.ts';
+import { packTargets, type SenderReport, type SenderRequest, unpackAcceptances } from './sender-messages.ts';
 import type { SenderPool, SenderUtilization } from './senders.ts';
 
 export interface SenderPoolOptions {
@@ -134,7 +134,7 @@ class SenderThread {
       const id = this.#nextId++;
       this.inFlight += batch.targets.length;
       this.#batches.set(id, { open: new Set(batch.targets.keys()), report, finish: resolve });
-      this.#post({ type: 'send', id, lane, batch });
+      this.#post({ type: 'send', id, lane, targets: packTargets(batch.targets), message: batch.message });
     });
   }
 
@@ -166,14 +166,17 @@ class SenderThread {
     this.#worker.postMessage(request);
   }
 
-  #take({ outcomes, finished }: SenderReport): void {
-    for (const [id, outcome] of outcomes) {
-      const batch = this.#batches.get(id);
-      if (!batch?.open.delete(outcome.index)) continue;
-      this.inFlight -= 1;
-      batch.report(outcome);
-    }
+  #take({ accepted, others, finished }: SenderReport): void {
+    unpackAcceptances(accepted, (id, outcome) => this.#settle(id, outcome));
+    for (const [id, outcome] of others) this.#settle(id, outcome);
     for (const id of finished) this.#finish(id);
+  }
+
+  #settle(id: number, outcome: Outcome): void {
+    const batch = this.#batches.get(id);
+    if (!batch?.open.delete(outcome.index)) return;
+    this.inFlight -= 1;
+    batch.report(outcome);
   }
 
   #giveUp(): void {
