@@ -19,7 +19,7 @@ const PEERS: Record<Vendor, Exclude<Subject, 'carillon'> | undefined> = {
   webpush: 'web-push',
 };
 const COUNTS: Record<Vendor, { carillon: number; peer: number }> = {
-  fcm: { carillon: 100_000, peer: 20_000 },
+  fcm: { carillon: 100_000, peer: 50_000 },
   apns: { carillon: 100_000, peer: 30_000 },
   hms: { carillon: 1_000_000, peer: 0 },
   webpush: { carillon: 20_000, peer: 5_000 },
