@@ -17,6 +17,8 @@ const FOUR_WEEKS_SECONDS = 2_419_200;
 const ADDRESSES = ['token', 'fid', 'topic', 'condition'];
 const RESERVED_KEYS = ['from', 'message_type'];
 const RESERVED_PREFIXES = ['google.', 'gcm.notification.'];
+/** Tokens are of these characters, which JSON and UTF-8 leave as they are. */
+const PLAIN_ADDRESS = /^[\w:.-]+$/;
 const TTL = /^\d{1,10}(\.\d{1,9})?s$/;
 
 /**
@@ -95,10 +97,11 @@ export class EncodedMessage {
 
   /** The body of the request for one address. `name` is the member, e.g. `token`. */
   bodyFor(name: string, address: string): Buffer {
-    const head = `{"message":{"${name}":${JSON.stringify(address)}`;
-    const headBytes = Buffer.byteLength(head);
+    const isPlain = PLAIN_ADDRESS.test(address);
+    const head = `{"message":{"${name}":${isPlain ? `"${address}"` : JSON.stringify(address)}`;
+    const headBytes = isPlain ? head.length : Buffer.byteLength(head);
     const body = Buffer.allocUnsafe(headBytes + this.#rest.length);
-    body.write(head);
+    body.write(head, isPlain ? 'latin1' : 'utf8');
     this.#rest.copy(body, headBytes);
     return body;
   }

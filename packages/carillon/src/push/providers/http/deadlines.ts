@@ -1,8 +1,8 @@
 /** Something that is over at its time. */
 export interface Deadline {
   /** By `performance.now()`. */
-  readonly at: number;
-  readonly expire: () => void;
+  readonly startedAt: number;
+  expire(): void;
 }
 
 /**
@@ -21,12 +21,10 @@ export class Deadlines {
     this.#afterMs = afterMs;
   }
 
-  /** @param startedAt by `performance.now()`; not before that of an earlier call */
-  add(startedAt: number, expire: () => void): Deadline {
-    const deadline = { at: startedAt + this.#afterMs, expire };
+  /** Its start must not be before that of one added earlier. */
+  add(deadline: Deadline): void {
     this.#open.add(deadline);
     if (!this.#timer) this.#wait(this.#afterMs);
-    return deadline;
   }
 
   remove(deadline: Deadline): void {
@@ -43,8 +41,9 @@ export class Deadlines {
     this.#timer = undefined;
     const now = performance.now();
     for (const deadline of this.#open) {
-      if (deadline.at > now) {
-        this.#wait(deadline.at - now);
+      const leftMs = deadline.startedAt + this.#afterMs - now;
+      if (leftMs > 0) {
+        this.#wait(leftMs);
         return;
       }
       this.#open.delete(deadline);

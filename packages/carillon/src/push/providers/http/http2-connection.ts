@@ -7,7 +7,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Deadlines } from './deadlines.ts';
-import { type HttpResponse, ResponseReader } from './response-reader.ts';
+import { Exchange, type ExchangeOwner } from './http2-exchange.ts';
 import {
   type Connection,
   type ConnectionEvents,
@@ -41,6 +41,17 @@ export class Http2Connection implements Connection {
   #goawayWords = '';
   /** Streams above it were not looked at by the peer (RFC 9113 §6.8). */
   #lastProcessedStream = Number.POSITIVE_INFINITY;
+  readonly #owner: ExchangeOwner = {
+    answered: (exchange) => {
+      this.#lastAnswerAt = performance.now();
+      this.#latencyMs = this.#lastAnswerAt - exchange.startedAt;
+    },
+    expired: (exchange) => {
+      if (this.#options.replacesAfterTimeout || this.#lastAnswerAt < exchange.startedAt) this.retire();
+    },
+    ended: (exchange) => this.#deadlines.remove(exchange),
+    reasonOf: (stream, cause) => this.#lost(stream, cause),
+  };
 
   private constructor(
     origin: URL,
@@ -132,7 +143,6 @@ export class Http2Connection implements Connection {
   }
 
   request(request: HttpRequest, onResult: OnResult, onFree: () => void): void {
-    const { keptBytes, ignoresSuccessBody } = this.#options;
     let stream: ClientHttp2Stream;
     try {
       stream = this.#session.request(this.#headersOf(request));
@@ -144,39 +154,8 @@ export class Http2Connection implements Connection {
     }
     const startedAt = performance.now();
     this.#lastRequestAt = startedAt;
-    let reader: ResponseReader | undefined;
-    let failure: Error | undefined;
-    let isKnown = false;
-    const know = (result: HttpResponse | TransportError): void => {
-      if (isKnown) return;
-      isKnown = true;
-      onResult(result);
-    };
-    const deadline = this.#deadlines.add(startedAt, () => {
-      const { requestTimeoutMs, replacesAfterTimeout } = this.#options;
-      if (replacesAfterTimeout || this.#lastAnswerAt < startedAt) this.retire();
-      // What began to arrive says enough.
-      know(reader?.response() ?? new TransportError('timeout', `no answer within ${requestTimeoutMs} ms`));
-      stream.destroy();
-    });
-
-    stream.on('response', (headers) => {
-      this.#lastAnswerAt = performance.now();
-      this.#latencyMs = this.#lastAnswerAt - startedAt;
-      reader = new ResponseReader(headers[':status'] ?? 0, headers, keptBytes);
-      if (ignoresSuccessBody && reader.isSuccess) know(reader.response());
-    });
-    stream.on('data', (chunk: Buffer) => {
-      if (!reader?.add(chunk)) stream.close(constants.NGHTTP2_CANCEL);
-    });
-    stream.on('error', (error) => {
-      failure = error;
-    });
-    stream.on('close', () => {
-      this.#deadlines.remove(deadline);
-      if (!isKnown) know(reader?.response() ?? this.#lost(stream, failure));
-      onFree();
-    });
+    const exchange = new Exchange(stream, startedAt, this.#options, this.#owner, onResult, onFree);
+    this.#deadlines.add(exchange);
     stream.end(request.body);
   }
 

@@ -49,6 +49,32 @@ interface Waiter {
   readonly timer: NodeJS.Timeout;
 }
 
+class PooledSlot implements Slot {
+  readonly #pooled: Pooled;
+  readonly #free: (pooled: Pooled) => void;
+
+  constructor(pooled: Pooled, free: (pooled: Pooled) => void) {
+    this.#pooled = pooled;
+    this.#free = free;
+  }
+
+  get connection(): object {
+    return this.#pooled.connection;
+  }
+
+  send(request: HttpRequest, onResult: OnResult): void {
+    this.#pooled.connection.request(request, onResult, () => this.release());
+  }
+
+  release(): void {
+    this.#free(this.#pooled);
+  }
+
+  retireConnection(): void {
+    this.#pooled.connection.retire();
+  }
+}
+
 /**
  * The connections to one service.
  *
@@ -139,23 +165,13 @@ export class OriginClient {
       while (slots.length < most && pooled.inFlight < pooled.connection.capacity) {
         pooled.inFlight += 1;
         clearTimeout(pooled.idleTimer);
-        slots.push(this.#slotOn(pooled));
+        slots.push(new PooledSlot(pooled, this.#free));
       }
     }
     return slots.length > 0 ? (slots as Slots) : undefined;
   }
 
-  #slotOn(pooled: Pooled): Slot {
-    const release = () => this.#release(pooled);
-    return {
-      connection: pooled.connection,
-      send: (request, onResult) => pooled.connection.request(request, onResult, release),
-      release,
-      retireConnection: () => pooled.connection.retire(),
-    };
-  }
-
-  #release(pooled: Pooled): void {
+  readonly #free = (pooled: Pooled): void => {
     pooled.inFlight -= 1;
     if (pooled.connection.proven) {
       this.#failures = 0;
@@ -168,7 +184,7 @@ export class OriginClient {
       return;
     }
     this.#startIdling(pooled);
-  }
+  };
 
   #startIdling(pooled: Pooled): void {
     pooled.idleTimer = setTimeout(() => this.#drop(pooled), this.#options.idleTimeoutMs);
