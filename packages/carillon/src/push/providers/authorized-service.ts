@@ -47,6 +47,18 @@ export interface Passage {
 /** At least one. */
 export type Passages = [Passage, ...Passage[]];
 
+/** One request to be sent, and what becomes of it. */
+export interface Errand<V extends Verdict> {
+  /** Messages that the request carries. */
+  readonly count: number;
+  /** Makes the request for an access token. */
+  request(accessToken: string): HttpRequest;
+  /** Reads its answer; must not throw. */
+  judge(response: HttpResponse): V;
+  /** Called once. */
+  settle(verdict: V | Verdict): void;
+}
+
 /**
  * A push service behind one OAuth credential.
  *
@@ -104,31 +116,12 @@ export class AuthorizedService {
     }
   }
 
-  /**
-   * Sends one request, and once more with another access token where that is what it takes.
-   *
-   * @param requestOf makes the request for an access token
-   * @param judge reads its answer; must not throw
-   * @param onVerdict called once
-   */
-  send<V extends Verdict>(
-    passage: Passage,
-    count: number,
-    requestOf: (accessToken: string) => HttpRequest,
-    judge: (response: HttpResponse) => V,
-    onVerdict: (verdict: V | Verdict) => void,
-  ): void {
-    this.#attempt(passage, requestOf, judge, (verdict) => {
-      if (verdict.effect !== 'refresh') {
-        onVerdict(this.#consequent(verdict));
-        return;
-      }
-      this.#tokens.discard(passage.accessToken);
-      void this.enter(count).then((next) => {
-        if ('kind' in next) onVerdict({ outcome: next });
-        // A token that is seconds old is refused: the next one would be, too.
-        else this.#attempt(next[0], requestOf, judge, (second) => onVerdict(this.#consequent(second)));
-      });
+  /** Sends one request, and once more with another access token where that is what it takes. */
+  send<V extends Verdict>(passage: Passage, errand: Errand<V>): void {
+    this.#client.send(passage.slot, errand.request(passage.accessToken), (result) => {
+      const verdict = verdictOf(errand, result);
+      if (verdict.effect === 'refresh') void this.#sendAgain(passage, errand);
+      else errand.settle(this.#consequent(verdict));
     });
   }
 
@@ -139,14 +132,17 @@ export class AuthorizedService {
     this.#client.close();
   }
 
-  #attempt<V extends Verdict>(
-    { slot, accessToken }: Passage,
-    requestOf: (accessToken: string) => HttpRequest,
-    judge: (response: HttpResponse) => V,
-    onVerdict: (verdict: V | Verdict) => void,
-  ): void {
-    this.#client.send(slot, requestOf(accessToken), (result) => {
-      onVerdict(result instanceof TransportError ? verdictOfError(result) : judge(result));
+  async #sendAgain<V extends Verdict>({ accessToken }: Passage, errand: Errand<V>): Promise<void> {
+    this.#tokens.discard(accessToken);
+    const next = await this.enter(errand.count);
+    if ('kind' in next) {
+      errand.settle({ outcome: next });
+      return;
+    }
+    const [second] = next;
+    this.#client.send(second.slot, errand.request(second.accessToken), (result) => {
+      // A token that is seconds old is refused: the next one would be, too.
+      errand.settle(this.#consequent(verdictOf(errand, result)));
     });
   }
 
@@ -171,4 +167,8 @@ export class AuthorizedService {
     if (!error.isRefused) return outcome;
     return this.#shut({ outcome: { ...outcome, code: 'oauth_refused' }, effect: 'credential' }).outcome;
   }
+}
+
+function verdictOf<V extends Verdict>(errand: Errand<V>, result: HttpResponse | TransportError): V | Verdict {
+  return result instanceof TransportError ? verdictOfError(result) : errand.judge(result);
 }

@@ -2,15 +2,13 @@ import { lookup as systemLookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { FcmConfig } from '../../../config/config.ts';
-import { AuthorizedService, type Passage } from '../authorized-service.ts';
-import type { HeaderList, HttpRequest } from '../http/transport.ts';
-import type { Outcome, Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
+import { AuthorizedService } from '../authorized-service.ts';
+import type { Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';
 import { pathPrefix, readServiceUrl } from '../service-url.ts';
-import { UnderWay } from '../under-way.ts';
-import type { Verdict } from '../verdict.ts';
-import { judge } from './answer.ts';
+import type { Answer } from '../verdict.ts';
 import { checkMessage, EncodedMessage } from './message.ts';
+import { type FcmContext, type Ready, requestHeaders, Sending } from './sending.ts';
 import { readServiceAccount, tokenForm } from './service-account.ts';
 
 export interface FcmProviderOptions {
@@ -32,13 +30,6 @@ export interface FcmProviderOptions {
   readonly idleTimeoutMs?: number;
 }
 
-/** A target with the message that it gets. */
-interface Ready {
-  readonly index: number;
-  readonly target: Target;
-  readonly message: EncodedMessage;
-}
-
 const GOOGLE = 'https://fcm.googleapis.com';
 /** What FCM allows on a connection. */
 const MAX_STREAMS = 100;
@@ -47,12 +38,8 @@ const QUOTA_WAIT_MS = 60_000;
 /** FCM asks to ramp up from nothing over a minute. */
 const RAMP_FROM = 0.1;
 const KEPT_BYTES = 8_192;
-const MAX_SHARED_HEADERS = 1_000;
 /** Sockets get their turn after each of these many requests (about a millisecond). */
 const REQUESTS_PER_TURN = 32;
-/** A Firebase installation id, as the web SDK makes them (`vendors` 1.3). Registration tokens are far longer. */
-const INSTALLATION_ID = /^[cdef][\w-]{21}$/;
-const INSTALLATION_ID_LENGTH = 22;
 
 /**
  * Sends through FCM's HTTP v1 API: a request for each target, over HTTP/2 connections that are kept (HTTP/1.1 where the
@@ -83,61 +70,28 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
     rampFrom: RAMP_FROM,
     clock: options.clock ?? (() => performance.now()),
   });
-  const guard = new RemovalGuard();
-  const headersOf = requestHeaders();
-
-  function deliver(
-    { target, message }: Ready,
-    passage: Passage,
-    onVerdict: (verdict: Verdict) => void,
-  ): void {
-    const body = message.bodyFor(memberOf(target), target.token);
-    const requestOf = (accessToken: string): HttpRequest => ({
-      path,
-      headers: headersOf(accessToken, body.length),
-      body,
-    });
-    service.send(passage, 1, requestOf, (answer) => judge(answer, now(), target.token), onVerdict);
-  }
+  const context: FcmContext = { path, headersOf: requestHeaders(), guard: new RemovalGuard(), now };
 
   return {
     name: 'fcm',
     async send({ targets, message }: SendBatch, report) {
-      const doubtful: Outcome[] = [];
-      let accepted = 0;
-      const settle = (index: number, { outcome, effect }: Verdict): void => {
-        const ofTarget = { index, ...outcome };
-        if (outcome.kind === 'accepted') {
-          accepted += 1;
-          guard.accept();
-        }
-        if (effect === 'doubtful') doubtful.push(ofTarget);
-        else report(ofTarget);
-      };
       const { ready, refused } = encodeFor(targets, message);
-      for (const verdict of refused) settle(verdict.index, verdict);
-      const underWay = new UnderWay();
+      const sending = new Sending(context, report);
+      for (const [index, outcome] of refused) report({ index, ...outcome });
       for (let at = 0; at < ready.length; ) {
         const passages = await service.enter(1, Math.min(REQUESTS_PER_TURN, ready.length - at));
         if ('kind' in passages) {
-          settle((ready[at] as Ready).index, { outcome: passages });
+          report({ index: (ready[at] as Ready).index, ...passages });
           at += 1;
           continue;
         }
         for (const passage of passages) {
-          const one = ready[at] as Ready;
-          underWay.begin();
-          deliver(one, passage, (verdict) => {
-            settle(one.index, verdict);
-            underWay.end();
-          });
+          service.send(passage, sending.begin(ready[at] as Ready));
           at += 1;
         }
         await setImmediate();
       }
-      await underWay.ended();
-      // Others of the batch that were accepted show that its message is not at fault.
-      for (const outcome of guard.settle(doubtful, accepted)) report(outcome);
+      await sending.ended();
     },
     async close() {
       service.close();
@@ -145,20 +99,14 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
   };
 }
 
-/** The member of the message that holds the address. `token` takes installation ids, too, but only for a time. */
-function memberOf({ token, kind }: Target): string {
-  if (kind) return kind;
-  return token.length === INSTALLATION_ID_LENGTH && INSTALLATION_ID.test(token) ? 'fid' : 'token';
-}
-
 /** Encodes the batch's message once for each kind of target. */
 function encodeFor(
   targets: readonly Target[],
   message: ProviderMessage,
-): { ready: Ready[]; refused: ({ index: number } & Verdict)[] } {
-  const encoded = new Map<Target['kind'], EncodedMessage | Verdict>();
+): { ready: Ready[]; refused: [index: number, Answer][] } {
+  const encoded = new Map<Target['kind'], EncodedMessage | Answer>();
   const ready: Ready[] = [];
-  const refused: ({ index: number } & Verdict)[] = [];
+  const refused: [number, Answer][] = [];
   for (const [index, target] of targets.entries()) {
     const { kind } = target;
     let result = encoded.get(kind);
@@ -167,40 +115,17 @@ function encodeFor(
       encoded.set(kind, result);
     }
     if (result instanceof EncodedMessage) ready.push({ index, target, message: result });
-    else refused.push({ index, ...result });
+    else refused.push([index, result]);
   }
   return { ready, refused };
 }
 
 /** The message, or the words why it cannot be sent to such a target. */
-function encode(message: ProviderMessage, kind: Target['kind']): EncodedMessage | Verdict {
+function encode(message: ProviderMessage, kind: Target['kind']): EncodedMessage | Answer {
   try {
     return new EncodedMessage(checkMessage(message, 'notification.fcm', kind ?? 'tokens'));
   } catch (error) {
     const reason = (error as Error).message;
-    return { outcome: { kind: 'failed', code: 'invalid_message', reason } };
+    return { kind: 'failed', code: 'invalid_message', reason };
   }
-}
-
-/** Headers are shared by all requests of a length: tokens of a kind are alike. */
-function requestHeaders(): (accessToken: string, length: number) => HeaderList {
-  const byLength = new Map<number, HeaderList>();
-  let current = '';
-  return (accessToken, length) => {
-    if (accessToken !== current || byLength.size > MAX_SHARED_HEADERS) byLength.clear();
-    current = accessToken;
-    let headers = byLength.get(length);
-    if (!headers) {
-      headers = [
-        'authorization',
-        `Bearer ${accessToken}`,
-        'content-type',
-        'application/json; charset=UTF-8',
-        'content-length',
-        String(length),
-      ];
-      byLength.set(length, headers);
-    }
-    return headers;
-  };
 }

@@ -2,7 +2,6 @@ import { lookup as systemLookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { HmsConfig } from '../../../config/config.ts';
 import { AuthorizedService } from '../authorized-service.ts';
-import type { HttpResponse } from '../http/response-reader.ts';
 import type { HttpRequest } from '../http/transport.ts';
 import { optionError } from '../option-error.ts';
 import type { Outcome, Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
@@ -91,7 +90,8 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
     const passages = await service.enter(count);
     if ('kind' in passages) return { outcome: passages };
     const body = encode(group.targets, message);
-    const requestOf = (accessToken: string): HttpRequest => ({
+    const addresses = group.targets.map(({ token }) => token);
+    const request = (accessToken: string): HttpRequest => ({
       path,
       headers: [
         'authorization',
@@ -103,9 +103,14 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
       ],
       body,
     });
-    const addresses = group.targets.map(({ token }) => token);
-    const judgeAnswer = (response: HttpResponse): HmsVerdict => judge(response, now(), addresses);
-    return new Promise((resolve) => service.send(passages[0], count, requestOf, judgeAnswer, resolve));
+    return new Promise((settle) => {
+      service.send(passages[0], {
+        count,
+        request,
+        judge: (response): HmsVerdict => judge(response, now(), addresses),
+        settle,
+      });
+    });
   }
 
   return {

@@ -1,5 +1,6 @@
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Connection } from './http2-connection.ts';
+import type { HttpResponse } from './response-reader.ts';
 import {
   type Connection,
   type ConnectionEvents,
@@ -134,19 +135,26 @@ export class OriginClient {
   /** Sends on a slot, and again on another one what the service certainly did not act on. */
   send(slot: Slot, request: HttpRequest, onResult: OnResult): void {
     this.#sending += 1;
-    this.#attempt(slot, request, MAX_RESENDS, (result) => {
-      onResult(result);
-      this.#sending -= 1;
-      this.#reportIfEmpty();
-    });
+    this.#attempt(slot, request, MAX_RESENDS, onResult);
   }
 
   #attempt(slot: Slot, request: HttpRequest, resends: number, onResult: OnResult): void {
     slot.send(request, (result) => {
-      const isUnprocessed = result instanceof TransportError && result.unprocessed;
-      if (!isUnprocessed || resends === 0) onResult(result);
-      else this.acquire().then(([next]) => this.#attempt(next, request, resends - 1, onResult), onResult);
+      if (!(result instanceof TransportError && result.unprocessed) || resends === 0) {
+        this.#conclude(result, onResult);
+        return;
+      }
+      this.acquire().then(
+        ([next]) => this.#attempt(next, request, resends - 1, onResult),
+        (error: TransportError) => this.#conclude(error, onResult),
+      );
     });
+  }
+
+  #conclude(result: HttpResponse | TransportError, onResult: OnResult): void {
+    onResult(result);
+    this.#sending -= 1;
+    this.#reportIfEmpty();
   }
 
   /** Breaks what is under way. */
