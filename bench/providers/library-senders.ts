@@ -18,7 +18,9 @@ const APN_BATCH = 1_000;
 const CALLS = 2;
 const WEB_PUSH_REQUESTS = 100;
 
-export function createLibrarySender(subject: Exclude<Subject, 'carillon'>, sink: SinkAddress): Sender {
+export type Library = Exclude<Subject, 'carillon' | 'node:http2'>;
+
+export function createLibrarySender(subject: Library, sink: SinkAddress): Sender {
   switch (subject) {
     case 'firebase-admin':
       return firebaseAdmin(sink);

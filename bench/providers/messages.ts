@@ -3,8 +3,8 @@
 export const VENDORS = ['fcm', 'apns', 'hms', 'webpush'] as const;
 export type Vendor = (typeof VENDORS)[number];
 
-/** Who sends: Carillon through sender threads, or a library as it is. */
-export type Subject = 'carillon' | 'firebase-admin' | 'node-apn' | 'web-push';
+/** Who sends: Carillon through sender threads, a library as it is, or Node's HTTP/2 with nothing around it. */
+export type Subject = 'carillon' | 'firebase-admin' | 'node-apn' | 'web-push' | 'node:http2';
 
 export interface SinkAddress {
   readonly url: string;

@@ -1,5 +1,6 @@
 /** A process that sends, so that its CPU is its own. It ends with its parent. */
 import { percentile } from '../support/statistics.ts';
+import { createBareSender } from './bare-sender.ts';
 import { createCarillonSender } from './carillon-sender.ts';
 import { createLibrarySender } from './library-senders.ts';
 import type { SenderReply, SenderRequest } from './messages.ts';
@@ -38,8 +39,9 @@ process.on('message', (request: SenderRequest) => {
     return;
   }
   const { subject, vendor, sink, threads } = request;
-  sender =
-    subject === 'carillon' ? createCarillonSender(vendor, sink, threads) : createLibrarySender(subject, sink);
+  if (subject === 'carillon') sender = createCarillonSender(vendor, sink, threads);
+  else if (subject === 'node:http2') sender = createBareSender(sink, threads);
+  else sender = createLibrarySender(subject, sink);
   reply({ type: 'ready' });
 });
 process.on('disconnect', () => process.exit());

@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ceiling, ceilingOf } from '../providers/ceiling.ts';
-import { type Subject, VENDORS, type Vendor } from '../providers/messages.ts';
-import { type Case, type Measured, ProviderStage } from '../providers/stage.ts';
+import type { Library } from '../providers/library-senders.ts';
+import { VENDORS, type Vendor } from '../providers/messages.ts';
+import { type Case, type Extent, type Measured, ProviderStage } from '../providers/stage.ts';
 import { UsageError } from '../support/args.ts';
 import { type Result, type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
 
@@ -12,7 +13,7 @@ const WANTED_OVER_FIREBASE = 3;
 const WANTED_A_MINUTE = 600_000;
 const MOST_THREADS = 4;
 
-const PEERS: Record<Vendor, Exclude<Subject, 'carillon'> | undefined> = {
+const PEERS: Record<Vendor, Library | undefined> = {
   fcm: 'firebase-admin',
   apns: 'node-apn',
   hms: undefined,
@@ -25,6 +26,8 @@ const COUNTS: Record<Vendor, { carillon: number; peer: number }> = {
   webpush: { carillon: 20_000, peer: 5_000 },
 };
 const QUICK_SHARE = 0.2;
+const WHOLE: Extent = { rounds: 3, warmUpShare: 1 };
+const QUICK: Extent = { rounds: 1, warmUpShare: 0.2 };
 
 export const providersSuite: Suite = {
   name: 'providers',
@@ -43,7 +46,7 @@ export const providersSuite: Suite = {
 async function runProviders({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
   const threads = wholeNumber(flags.threads, 'threads', Math.min(availableParallelism(), MOST_THREADS));
   const folder = mkdtempSync(join(tmpdir(), 'bench-providers-'));
-  const stage = new ProviderStage(folder, threads, progress);
+  const stage = new ProviderStage(folder, threads, quick ? QUICK : WHOLE, progress);
   try {
     if (flags.hold !== undefined) return await hold(stage, wholeNumber(flags.hold, 'hold', 60));
     const measured: Measured[] = [];
@@ -72,6 +75,7 @@ function casesOf(threads: number, share: number): Case[] {
       own,
       ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
       ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
+      ...(vendor === 'fcm' ? [{ ...own, subject: 'node:http2' } as const] : []),
     ];
   });
 }
@@ -102,7 +106,8 @@ function sinkNotes(measured: readonly Measured[]): string[] {
 function ratios(measured: readonly Measured[]): string[] {
   return VENDORS.flatMap((vendor) => {
     const all = measured.filter((one) => one.measured.vendor === vendor);
-    const peer = all.find((one) => one.measured.subject !== 'carillon')?.result;
+    const peer = all.find((one) => one.measured.subject === PEERS[vendor])?.result;
+    const bare = all.find((one) => one.measured.subject === 'node:http2')?.result;
     const own = all.find(
       ({ measured: { subject, threads } }) => subject === 'carillon' && threads === undefined,
     )?.result;
@@ -112,8 +117,17 @@ function ratios(measured: readonly Measured[]): string[] {
     const wanted = vendor === 'fcm' ? ` (wanted: ${WANTED_OVER_FIREBASE})` : '';
     return [
       `  ${vendor}: ${speed} × ${peer.subject} in pushes per second, on the same sink${wanted}; ${cpu} × less CPU`,
+      ...(bare
+        ? [
+            `  ${vendor}: ${ofBare(own, bare)} of what node:http2 does alone; that is ${ofBare(bare, peer)} of ${peer.subject}`,
+          ]
+        : []),
     ];
   });
+}
+
+function ofBare(one: Result, other: Result): string {
+  return `${(((one.perSecond ?? 0) / (other.perSecond ?? Number.NaN)) * 100).toFixed(0)} %`;
 }
 
 function ceilingResults(ceiling: Ceiling | undefined): Result[] {

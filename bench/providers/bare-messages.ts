@@ -1,0 +1,11 @@
+/** What the threads of the bare sender are told and tell. */
+export interface BareRequest {
+  readonly from: number;
+  readonly count: number;
+}
+
+export interface BareReply {
+  readonly accepted: number;
+  /** Milliseconds of each. */
+  readonly times: Float64Array;
+}

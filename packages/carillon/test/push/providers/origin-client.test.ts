@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { describe, it, type TestContext } from 'node:test';
+import { OriginClient, type Slot } from '../../../src/push/providers/http/origin-client.ts';
+import {
+  answerTo,
+  type HttpRequest,
+  TransportError,
+  type TransportOptions,
+} from '../../../src/push/providers/http/transport.ts';
+
+const POST: HttpRequest = { path: '/', headers: ['content-length', '2'], body: Buffer.from('{}') };
+
+interface Service {
+  readonly client: OriginClient;
+  readonly sessions: ReadonlySet<ServerHttp2Session>;
+  send(slot: Slot): Promise<number>;
+}
+
+/** A service over HTTP/2 without TLS, and a client for it. */
+async function start(
+  t: TestContext,
+  options: Partial<TransportOptions>,
+  answer: (stream: ServerHttp2Stream) => void = (stream) => {
+    stream.respond({ ':status': 201 });
+    stream.end();
+  },
+): Promise<Service> {
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createServer();
+  server.on('session', (session) => sessions.add(session));
+  server.on('stream', (stream: ServerHttp2Stream) => {
+    stream.on('error', () => {});
+    stream.resume();
+    answer(stream);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const client = new OriginClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    lookup: () => assert.fail('an address needs no lookup'),
+    connectTimeoutMs: 5_000,
+    requestTimeoutMs: 10_000,
+    idleTimeoutMs: 60_000,
+    http2Only: true,
+    ...options,
+  });
+  t.after(async () => {
+    client.close();
+    for (const session of sessions) session.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  return {
+    client,
+    sessions,
+    send: async (slot) => (await answerTo((onResult) => client.send(slot, POST, onResult))).status,
+  };
+}
+
+describe('the connections to one service', () => {
+  it('give as many slots as there is room for, at most as many as are wanted', async (t) => {
+    const { client } = await start(t, { maxStreams: 5, maxConnections: 1 });
+    assert.equal((await client.acquire(3)).length, 3);
+    assert.equal((await client.acquire(10)).length, 2);
+  });
+
+  it('give who waits all slots that became free in a turn, and who came first before others', async (t) => {
+    const { client } = await start(t, { maxStreams: 5, maxConnections: 1 });
+    const slots = await client.acquire(5);
+    const first = client.acquire(3);
+    const second = client.acquire(3);
+    for (const slot of slots) slot.release();
+    assert.equal((await first).length, 3);
+    assert.equal((await second).length, 2);
+  });
+
+  it('are one while it answers faster than anybody could ask', async (t) => {
+    const { client, sessions, send } = await start(t, { maxStreams: 1_000 });
+    assert.equal(await send((await client.acquire())[0]), 201);
+    const slots = await client.acquire(1_000);
+    assert.equal(slots.length, 1_000);
+    const waiting = client.acquire();
+    for (const slot of slots) slot.release();
+    await waiting;
+    assert.equal(sessions.size, 1);
+  });
+
+  it('become more when it could answer more on them', async (t) => {
+    const { client, sessions, send } = await start(t, { maxStreams: 1, maxConnections: 3 });
+    assert.equal(await send((await client.acquire())[0]), 201);
+    const first = await client.acquire(2);
+    const second = await client.acquire(2);
+    assert.deepEqual([first.length, second.length, sessions.size], [1, 1, 2]);
+  });
+
+  it('give up a request at its deadline, and none that was answered before', async (t) => {
+    const held: ServerHttp2Stream[] = [];
+    const { client, send } = await start(t, { requestTimeoutMs: 50 }, (stream) => {
+      if (held.push(stream) === 1) return;
+      stream.respond({ ':status': 201 });
+      stream.end();
+    });
+    const [silent, quick] = await client.acquire(2);
+    const lost = send(silent);
+    assert.equal(await send(quick as Slot), 201);
+    await assert.rejects(lost, (error) => error instanceof TransportError && error.code === 'timeout');
+    assert.equal(await send((await client.acquire())[0]), 201);
+  });
+});
