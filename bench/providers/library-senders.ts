@@ -18,7 +18,7 @@ const APN_BATCH = 1_000;
 const CALLS = 2;
 const WEB_PUSH_REQUESTS = 100;
 
-export type Library = Exclude<Subject, 'carillon' | 'node:http2'>;
+export type Library = Exclude<Subject, 'carillon' | 'node:http2' | 'go-fcm'>;
 
 export function createLibrarySender(subject: Library, sink: SinkAddress): Sender {
   switch (subject) {

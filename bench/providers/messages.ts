@@ -4,7 +4,7 @@ export const VENDORS = ['fcm', 'apns', 'hms', 'webpush'] as const;
 export type Vendor = (typeof VENDORS)[number];
 
 /** Who sends: Carillon through sender threads, a library as it is, or Node's HTTP/2 with nothing around it. */
-export type Subject = 'carillon' | 'firebase-admin' | 'node-apn' | 'web-push' | 'node:http2';
+export type Subject = 'carillon' | 'firebase-admin' | 'go-fcm' | 'node-apn' | 'web-push' | 'node:http2';
 
 export interface SinkAddress {
   readonly url: string;
@@ -20,6 +20,9 @@ export type SenderRequest =
       readonly sink: SinkAddress;
       /** Sender threads, for Carillon. */
       readonly threads: number;
+      /** What is to be shown, for senders that do not have it from us. */
+      readonly title: string;
+      readonly body: string;
     }
   /** Send to targets number `from` and up, all different. */
   | { readonly type: 'send'; readonly from: number; readonly count: number };

@@ -2,7 +2,7 @@
 import { percentile } from '../support/statistics.ts';
 import { createBareSender } from './bare-sender.ts';
 import { createCarillonSender } from './carillon-sender.ts';
-import { createLibrarySender } from './library-senders.ts';
+import { createLibrarySender, type Library } from './library-senders.ts';
 import type { SenderReply, SenderRequest } from './messages.ts';
 
 export interface Sender {
@@ -41,7 +41,7 @@ process.on('message', (request: SenderRequest) => {
   const { subject, vendor, sink, threads } = request;
   if (subject === 'carillon') sender = createCarillonSender(vendor, sink, threads);
   else if (subject === 'node:http2') sender = createBareSender(sink, threads);
-  else sender = createLibrarySender(subject, sink);
+  else sender = createLibrarySender(subject as Library, sink);
   reply({ type: 'ready' });
 });
 process.on('disconnect', () => process.exit());

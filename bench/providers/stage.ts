@@ -1,10 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type SinkReply, type SinkRequest, sinkProcess } from 'push-emulator';
+import { go } from '../../e2e/support/sdks.ts';
 import { Peer } from '../support/child.ts';
 import { cpuBetween, cpuByThread, peakRssMiB, totalCpu } from '../support/process-usage.ts';
 import type { Progress } from '../support/progress.ts';
 import { type Result, result } from '../support/suite.ts';
+import { BODY, TITLE } from './carillon-sender.ts';
 import type { SenderReply, SenderRequest, SinkAddress, Subject, Vendor } from './messages.ts';
 
 type Listening = Extract<SinkReply, { type: 'listening' }>;
@@ -17,6 +19,7 @@ type Sent = Extract<SenderReply, { type: 'sent' }>;
  */
 const WARM_UP: Record<Vendor, number> = { fcm: 100_000, apns: 100_000, hms: 300_000, webpush: 10_000 };
 const HOLD_STEP = 50_000;
+const GO_FCM = join(import.meta.dirname, 'go-fcm');
 
 interface RunningSink extends SinkAddress {
   readonly peer: Peer<SinkRequest>;
@@ -72,7 +75,7 @@ export class ProviderStage {
   get conditions(): string[] {
     return [
       `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; before each measurement the same subject sends ${warmUps(this.#extent)}; of ${this.#extent.rounds} rounds the median`,
-      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin: sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
+      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin and go-fcm (what gorush sends with): sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
       'latency is from handing a push over (its batch, its call) to its outcome; HMS carries 1,000 pushes in a request',
     ];
   }
@@ -169,12 +172,14 @@ export class ProviderStage {
   ): Promise<T> {
     const caFile = join(this.#folder, `${subject}.pem`);
     writeFileSync(caFile, sink.ca);
+    const [program] = subject === 'go-fcm' ? await go(GO_FCM) : [];
     const sender = new Peer<SenderRequest>(subject, new URL('./sender-process.ts', import.meta.url), {
-      env: { NODE_EXTRA_CA_CERTS: caFile },
+      env: { NODE_EXTRA_CA_CERTS: caFile, SSL_CERT_FILE: caFile },
+      ...(program === undefined ? {} : { program }),
     });
     try {
       const { url, ca } = sink;
-      const request = { subject, vendor, sink: { url, ca }, threads } as const;
+      const request = { subject, vendor, sink: { url, ca }, threads, title: TITLE, body: BODY } as const;
       await sender.ask({ type: 'prepare', ...request }, 'ready');
       await this.send(sender, sink, WARM_UP[vendor] * this.#extent.warmUpShare);
       return await body(sender);

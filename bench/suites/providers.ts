@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withoutGo } from '../../e2e/support/sdks.ts';
 import { type Ceiling, ceilingOf } from '../providers/ceiling.ts';
 import type { Library } from '../providers/library-senders.ts';
-import { VENDORS, type Vendor } from '../providers/messages.ts';
+import { type Subject, VENDORS, type Vendor } from '../providers/messages.ts';
 import { type Case, type Extent, type Measured, ProviderStage } from '../providers/stage.ts';
 import { UsageError } from '../support/args.ts';
 import { type Result, type RunOptions, result, type Suite, type SuiteReport } from '../support/suite.ts';
@@ -56,7 +57,13 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
     return {
       conditions: stage.conditions,
       results: [...measured.map((one) => one.result), ...ceilingResults(ceiling)],
-      notes: [...sinkNotes(measured), '', ...ratios(measured), ...ceilingNotes(ceiling)],
+      notes: [
+        ...sinkNotes(measured),
+        '',
+        ...ratios(measured),
+        ...goNotes(measured),
+        ...ceilingNotes(ceiling),
+      ],
       failures: measured.flatMap(({ failures }) => failures),
     };
   } finally {
@@ -76,6 +83,7 @@ function casesOf(threads: number, share: number): Case[] {
       ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
       ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
       ...(vendor === 'fcm' ? [{ ...own, subject: 'node:http2' } as const] : []),
+      ...(vendor === 'fcm' && !withoutGo ? [{ ...own, subject: 'go-fcm' } as const] : []),
     ];
   });
 }
@@ -132,6 +140,15 @@ function ofBare(one: Result, other: Result): string {
 
 function ceilingResults(ceiling: Ceiling | undefined): Result[] {
   return ceiling ? [result('fcm requests', 'h2load', { perSecond: ceiling.perSecond })] : [];
+}
+
+function goNotes(measured: readonly Measured[]): string[] {
+  if (withoutGo) return ['', `go-fcm, the library that gorush sends with, was not measured: it ${withoutGo}`];
+  const rate = (subject: Subject) =>
+    measured.find(({ measured: one }) => one.subject === subject && one.threads === undefined)?.result
+      .perSecond;
+  const times = ((rate('carillon') ?? 0) / (rate('go-fcm') ?? Number.NaN)).toFixed(2);
+  return [`  fcm: ${times} × go-fcm, the library that gorush sends with (wanted: 1)`];
 }
 
 function ceilingNotes(ceiling: Ceiling | undefined): string[] {

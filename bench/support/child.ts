@@ -7,6 +7,8 @@ export interface ChildOptions {
   readonly cores?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
   readonly nodeArgs?: readonly string[];
+  /** Another program than Node, which speaks its channel: a line of JSON a message, on the descriptor NODE_CHANNEL_FD. */
+  readonly program?: string;
 }
 
 /** Starts Node on a file, with stdout to be read. */
@@ -32,7 +34,8 @@ export class Peer<Request extends object = object> {
 
   /** @param module runs in the process, and answers messages by messages that have a `type` */
   constructor(name: string, module: URL, options: ChildOptions = {}) {
-    const [first, ...rest] = [...pin(options), process.execPath, ...(options.nodeArgs ?? [])];
+    const program = options.program ?? process.execPath;
+    const [first, ...rest] = [...pin(options), program, ...(options.nodeArgs ?? [])];
     this.#name = name;
     this.#child = fork(module, {
       execPath: first as string,

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { CACHE_FOLDER, GO_WANTED, goPath } from '../../scripts/setup/centrifugo.ts';
@@ -50,11 +50,11 @@ export async function python(folder: string, program: string): Promise<readonly 
   return ['env', `PYTHONPATH=${packages}`, 'python3', join(PROGRAMS, folder, program)];
 }
 
-/** The command of a Go program in a folder of e2e/sdk/, which is built unless it was. */
+/** The command of a Go program in a folder of e2e/sdk/, or in one by its whole path, which is built unless it was. */
 export async function go(folder: string): Promise<readonly string[]> {
-  const source = join(PROGRAMS, folder);
+  const source = resolve(PROGRAMS, folder);
   const files = ['main.go', 'go.mod', 'go.sum'].map((file) => join(source, file));
-  const built = await keep(folder, files, (target) =>
+  const built = await keep(basename(source), files, (target) =>
     run(goPath() as string, ['build', '-buildvcs=false', '-o', join(target, 'client'), '.'], { cwd: source }),
   );
   return [join(built, 'client')];
