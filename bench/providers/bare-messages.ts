@@ -1,7 +1,6 @@
 /** What the threads of the bare sender are told and tell. */
 export interface BareRequest {
-  readonly from: number;
-  readonly count: number;
+  readonly tokens: readonly string[];
 }
 
 export interface BareReply {

@@ -11,12 +11,12 @@ export function createBareSender(sink: SinkAddress, threads: number): Sender {
     () => new Worker(new URL('./bare-thread.ts', import.meta.url), { workerData: sink }),
   );
   return {
-    async send(from, count, report) {
-      const share = Math.ceil(count / threads);
+    async send(targets, report) {
+      const tokens = targets.map(({ token }) => token);
+      const share = Math.ceil(tokens.length / threads);
       await Promise.all(
         workers.map(async (worker, number) => {
-          const start = number * share;
-          const request: BareRequest = { from: from + start, count: Math.min(share, count - start) };
+          const request: BareRequest = { tokens: tokens.slice(number * share, (number + 1) * share) };
           worker.postMessage(request);
           const [{ accepted, times }] = (await once(worker, 'message')) as [BareReply];
           for (const [at, ms] of times.entries()) report(at < accepted, ms);

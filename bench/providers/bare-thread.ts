@@ -5,7 +5,6 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { BareReply, BareRequest } from './bare-messages.ts';
 import { BODY, TITLE } from './carillon-sender.ts';
 import type { SinkAddress } from './messages.ts';
-import { targetsOf } from './targets.ts';
 
 const STREAMS = 100;
 const port = parentPort!;
@@ -42,21 +41,20 @@ function post(token: string, onEnd: (isAccepted: boolean) => void): void {
   stream.end(body);
 }
 
-port.on('message', async ({ from, count }: BareRequest) => {
+port.on('message', async ({ tokens }: BareRequest) => {
   await ready;
-  const targets = targetsOf('fcm', sink, from, count);
-  const times = new Float64Array(count);
+  const times = new Float64Array(tokens.length);
   let next = 0;
   let ended = 0;
   let accepted = 0;
   const sendNext = (): void => {
-    const target = targets[next++];
-    if (!target) return;
+    const token = tokens[next++];
+    if (token === undefined) return;
     const startedAt = performance.now();
-    post(target.token, (isAccepted) => {
+    post(token, (isAccepted) => {
       times[ended++] = performance.now() - startedAt;
       if (isAccepted) accepted += 1;
-      if (ended === count) port.postMessage({ accepted, times } satisfies BareReply);
+      if (ended === tokens.length) port.postMessage({ accepted, times } satisfies BareReply);
       else sendNext();
     });
   };

@@ -6,7 +6,6 @@ import { generateVapidKeys } from '../../packages/carillon/src/push/providers/we
 import { createSenderPool } from '../../packages/carillon/src/push/worker/sender-pool.ts';
 import type { SinkAddress, Vendor } from './messages.ts';
 import type { Sender } from './sender-process.ts';
-import { targetsOf } from './targets.ts';
 
 /** Batches under way at once, as a worker with the queue in PostgreSQL has. */
 const BATCHES = 16;
@@ -32,8 +31,7 @@ export function createCarillonSender(vendor: Vendor, sink: SinkAddress, threads:
   const pool = createSenderPool({ threads, providers: [setup], logger: silent });
   const size = setup.config.tokens_batch_size;
   return {
-    async send(from, count, report) {
-      const targets = targetsOf(vendor, sink, from, count);
+    async send(targets, report) {
       let next = 0;
       const work = async () => {
         while (next < targets.length) {

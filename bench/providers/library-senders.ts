@@ -9,7 +9,6 @@ import webPush from 'web-push';
 import { BODY, TITLE } from './carillon-sender.ts';
 import type { SinkAddress, Subject } from './messages.ts';
 import type { Sender } from './sender-process.ts';
-import { targetsOf } from './targets.ts';
 
 /** What `sendEach` takes at the most. */
 const EACH = 500;
@@ -41,8 +40,8 @@ function firebaseAdmin(sink: SinkAddress): Sender {
   );
   const notification = { title: TITLE, body: BODY };
   return {
-    async send(from, count, report) {
-      await inCalls(targetsOf('fcm', sink, from, count), EACH, async (batch, startedAt) => {
+    async send(targets, report) {
+      await inCalls(targets, EACH, async (batch, startedAt) => {
         const { responses } = await messaging.sendEach(batch.map(({ token }) => ({ token, notification })));
         for (const { success } of responses) report(success, performance.now() - startedAt);
       });
@@ -65,8 +64,8 @@ function nodeApn(sink: SinkAddress): Sender {
     },
   } as apn.ProviderOptions);
   return {
-    async send(from, count, report) {
-      await inCalls(targetsOf('apns', sink, from, count), APN_BATCH, async (batch, startedAt) => {
+    async send(targets, report) {
+      await inCalls(targets, APN_BATCH, async (batch, startedAt) => {
         const note = Object.assign(new apn.Notification(), {
           topic: 'com.example.bench',
           pushType: 'alert',
@@ -89,8 +88,7 @@ function webPushLibrary(sink: SinkAddress): Sender {
   const vapidDetails = { subject: 'mailto:bench@example.com', ...webPush.generateVAPIDKeys() };
   const payload = JSON.stringify({ title: TITLE, body: BODY });
   return {
-    async send(from, count, report) {
-      const targets = targetsOf('webpush', sink, from, count);
+    async send(targets, report) {
       let next = 0;
       const work = async () => {
         for (let one = targets[next++]; one; one = targets[next++]) {

@@ -24,11 +24,14 @@ export type SenderRequest =
       readonly title: string;
       readonly body: string;
     }
-  /** Send to targets number `from` and up, all different. */
-  | { readonly type: 'send'; readonly from: number; readonly count: number };
+  /** Make the targets number `from` and up, all different, before the clock runs. */
+  | { readonly type: 'make'; readonly from: number; readonly count: number }
+  /** Send to them. */
+  | { readonly type: 'send' };
 
 export type SenderReply =
   | { readonly type: 'ready' }
+  | { readonly type: 'made' }
   /** Milliseconds from handing a push over to its outcome. */
   | {
       readonly type: 'sent';

