@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Deadlines } from '../../../src/push/providers/http/deadlines.ts';
+import { Deadline, Deadlines } from '../../../src/push/providers/http/deadlines.ts';
 
 describe('deadlines', () => {
   it('come each at its time, but for those that were removed', async () => {
@@ -8,13 +8,14 @@ describe('deadlines', () => {
     const expired: [number, number][] = [];
     const last = Promise.withResolvers<void>();
     const add = (number: number, startedAt: number) => {
-      const deadline = {
-        startedAt,
+      class Numbered extends Deadline {
+        readonly startedAt = startedAt;
         expire() {
           expired.push([number, performance.now() - startedAt]);
           if (number === 4) last.resolve();
-        },
-      };
+        }
+      }
+      const deadline = new Numbered();
       deadlines.add(deadline);
       return deadline;
     };

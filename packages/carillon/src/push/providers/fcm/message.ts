@@ -87,24 +87,39 @@ export function withCollapseKey(block: ProviderMessage, key: string): ProviderMe
 
 /** A message of which only the address is missing, encoded once. */
 export class EncodedMessage {
-  /** What follows the address: a comma and the message's members, or the closing braces alone. */
+  /** What follows the address and its quote: a comma and the message's members, or the closing braces alone. */
   readonly #rest: Buffer;
 
   constructor(block: ProviderMessage) {
     const members = JSON.stringify(block.message);
-    this.#rest = Buffer.from(members === '{}' ? '}}' : `,${members.slice(1)}}`);
+    this.#rest = Buffer.from(members === '{}' ? '"}}' : `",${members.slice(1)}}`);
   }
 
   /** The body of the request for one address. `name` is the member, e.g. `token`. */
   bodyFor(name: string, address: string): Buffer {
+    const head = headOf(name);
     const isPlain = PLAIN_ADDRESS.test(address);
-    const head = `{"message":{"${name}":${isPlain ? `"${address}"` : JSON.stringify(address)}`;
-    const headBytes = isPlain ? head.length : Buffer.byteLength(head);
-    const body = Buffer.allocUnsafe(headBytes + this.#rest.length);
-    body.write(head, isPlain ? 'latin1' : 'utf8');
-    this.#rest.copy(body, headBytes);
+    // In its quotes.
+    const text = isPlain ? address : JSON.stringify(address).slice(1, -1);
+    const textBytes = isPlain ? text.length : Buffer.byteLength(text);
+    const body = Buffer.allocUnsafe(head.length + textBytes + this.#rest.length);
+    head.copy(body);
+    body.write(text, head.length, isPlain ? 'latin1' : 'utf8');
+    this.#rest.copy(body, head.length + textBytes);
     return body;
   }
+}
+
+const heads = new Map<string, Buffer>();
+
+/** What comes before the address; there are four names. */
+function headOf(name: string): Buffer {
+  let head = heads.get(name);
+  if (!head) {
+    head = Buffer.from(`{"message":{"${name}":"`);
+    heads.set(name, head);
+  }
+  return head;
 }
 
 /**

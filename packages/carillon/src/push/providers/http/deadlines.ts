@@ -1,19 +1,24 @@
 /** Something that is over at its time. */
-export interface Deadline {
+export abstract class Deadline {
   /** By `performance.now()`. */
-  readonly startedAt: number;
-  expire(): void;
+  abstract readonly startedAt: number;
+  /** Its neighbours among those that are open, kept by `Deadlines`. */
+  previous: Deadline | undefined;
+  next: Deadline | undefined;
+
+  abstract expire(): void;
 }
 
 /**
  * Deadlines that all come equally long after their start, so that the oldest is the next: one timer serves thousands,
- * where one for each would cost more than the rest of the bookkeeping. The timer keeps no process alive: what waits
- * for an answer has a socket that does.
+ * where one for each would cost more than the rest of the bookkeeping. They are linked to each other, since a set that
+ * thousands enter and leave every second is built anew again and again. The timer keeps no process alive: what waits for
+ * an answer has a socket that does.
  */
 export class Deadlines {
   readonly #afterMs: number;
-  /** In the order in which they were added. */
-  readonly #open = new Set<Deadline>();
+  #oldest: Deadline | undefined;
+  #newest: Deadline | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param afterMs from start to deadline */
@@ -23,12 +28,22 @@ export class Deadlines {
 
   /** Its start must not be before that of one added earlier. */
   add(deadline: Deadline): void {
-    this.#open.add(deadline);
+    deadline.previous = this.#newest;
+    if (this.#newest) this.#newest.next = deadline;
+    else this.#oldest = deadline;
+    this.#newest = deadline;
     if (!this.#timer) this.#wait(this.#afterMs);
   }
 
+  /** Does nothing where it was removed, or has expired. */
   remove(deadline: Deadline): void {
-    this.#open.delete(deadline);
+    const { previous, next } = deadline;
+    if (previous) previous.next = next;
+    else if (this.#oldest === deadline) this.#oldest = next;
+    if (next) next.previous = previous;
+    else if (this.#newest === deadline) this.#newest = previous;
+    deadline.previous = undefined;
+    deadline.next = undefined;
   }
 
   #wait(ms: number): void {
@@ -40,14 +55,14 @@ export class Deadlines {
   #expire(): void {
     this.#timer = undefined;
     const now = performance.now();
-    for (const deadline of this.#open) {
-      const leftMs = deadline.startedAt + this.#afterMs - now;
+    for (let oldest = this.#oldest; oldest; oldest = this.#oldest) {
+      const leftMs = oldest.startedAt + this.#afterMs - now;
       if (leftMs > 0) {
         this.#wait(leftMs);
         return;
       }
-      this.#open.delete(deadline);
-      deadline.expire();
+      this.remove(oldest);
+      oldest.expire();
     }
   }
 }

@@ -11,6 +11,7 @@ import { Exchange, type ExchangeOwner } from './http2-exchange.ts';
 import {
   type Connection,
   type ConnectionEvents,
+  type HeaderList,
   type HttpRequest,
   type OnResult,
   TransportError,
@@ -28,6 +29,7 @@ const MAX_GOAWAY_WORDS = 200;
  */
 export class Http2Connection implements Connection {
   readonly #pseudoHeaders: readonly string[];
+  #lastHeaders: { readonly path: string; readonly headers: HeaderList; readonly list: string[] } | undefined;
   readonly #session: ClientHttp2Session;
   readonly #events: ConnectionEvents;
   readonly #options: TransportOptions;
@@ -186,9 +188,13 @@ export class Http2Connection implements Connection {
     });
   }
 
+  /** Requests to one path often have the same headers; Node leaves the list as it is. */
   #headersOf({ path, headers, sensitiveHeaders: sensitive }: HttpRequest): string[] {
+    const last = this.#lastHeaders;
+    if (last?.path === path && last.headers === headers) return last.list;
     const list = [...this.#pseudoHeaders, ':path', path, ...headers];
     if (sensitive) Object.assign(list, { [sensitiveHeaders]: sensitive });
+    this.#lastHeaders = { path, headers, list };
     return list;
   }
 

@@ -1,5 +1,5 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
-import type { Deadline } from './deadlines.ts';
+import { Deadline } from './deadlines.ts';
 import { type HttpResponse, ResponseReader } from './response-reader.ts';
 import { type OnResult, TransportError, type TransportOptions } from './transport.ts';
 
@@ -26,7 +26,7 @@ type Carrier = ClientHttp2Stream & { [EXCHANGE]: Exchange };
  * The stream carries its exchange, so that all streams share four listeners: closures for each were a third of what a
  * request leaves to the garbage collector besides Node's own objects.
  */
-export class Exchange implements Deadline {
+export class Exchange extends Deadline {
   readonly startedAt: number;
   readonly #stream: ClientHttp2Stream;
   readonly #options: TransportOptions;
@@ -50,6 +50,7 @@ export class Exchange implements Deadline {
     onResult: OnResult,
     onFree: () => void,
   ) {
+    super();
     this.#stream = stream;
     this.startedAt = startedAt;
     this.#options = options;
