@@ -221,9 +221,10 @@ const PLAIN = /^[!-~]{0,200}$/;
 
 /** An outcome whose words the database can hold: a service may answer with the character NUL, or half a surrogate pair. */
 function storable(given: Outcome): Outcome {
+  // Nearly all are such; what else an outcome has is ours.
+  const isAccepted = given.code === 'accepted' && given.reason === undefined;
+  if (isAccepted && (given.id === undefined || PLAIN.test(given.id))) return given;
   const { code, reason, id, ...outcome } = given;
-  // Nearly all; the rest of an outcome is ours.
-  if (code === 'accepted' && reason === undefined && (id === undefined || PLAIN.test(id))) return given;
   const plain = (text: string) => text.replaceAll('\0', '').slice(0, LONGEST_WORDS).toWellFormed();
   return {
     ...outcome,

@@ -77,8 +77,9 @@ export function noAcceptances(): PackedAcceptances {
 
 /** @returns false when it is none of those that can be packed */
 export function packAcceptance(packed: PackedAcceptances, batch: number, outcome: Outcome): boolean {
-  const { index, kind, code, httpStatus, id, ...rest } = outcome;
-  if (kind !== 'accepted' || code !== 'accepted' || Object.keys(rest).length > 0) return false;
+  const { index, kind, code, httpStatus, id, reason, retryAfterMs, isHeld, goneSince } = outcome;
+  const hasMore = reason ?? retryAfterMs ?? isHeld ?? goneSince;
+  if (kind !== 'accepted' || code !== 'accepted' || hasMore !== undefined) return false;
   packed.batches.push(batch);
   packed.indexes.push(index);
   packed.statuses.push(httpStatus);

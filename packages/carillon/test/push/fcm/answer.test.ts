@@ -33,6 +33,20 @@ describe("FCM's answer", () => {
     assert.equal(effect, undefined);
   });
 
+  it('of success has its id in whatever JSON it comes', () => {
+    for (const body of [
+      '{"name":"projects/bench/messages/id-1"}',
+      '{\n  "name": "projects/bench/messages/id-1"\n}\n',
+      '{"later": [1], "name": "projects/bench/messages/id-1"}',
+      '{"name": "projects\\/bench\\/messages\\/id-1"}',
+      '{"name": "id-1"}',
+    ]) {
+      assert.equal(read(200, body).outcome.id, 'id-1', body);
+    }
+    assert.equal(read(200, '{"name": "projects/bench/messages/"}').outcome.id, undefined);
+    assert.equal(read(200, '{"name": 1}').outcome.id, undefined);
+  });
+
   it('of success is one without a readable body, too', () => {
     assert.deepEqual(read(200, '{"name": "proj').outcome, {
       kind: 'accepted',

@@ -116,11 +116,17 @@ export function judge(response: HttpResponse, now: number, address: string): Ver
   return { outcome: answer(passes ? 'retry' : 'failed', `http_${status}`) };
 }
 
+/** The usual answer, whose id can be had without parsing it. */
+const NAME = /^\s*\{\s*"name":\s*"[^"\\]*\/([^"\\/]+)"\s*\}\s*$/;
+
 /** `name` is `projects/<project>/messages/<id>`. */
 function accepted({ status, text }: HttpResponse): Answer {
-  const name = parseObject(text)?.name;
-  const id = typeof name === 'string' ? name.slice(name.lastIndexOf('/') + 1) : '';
+  const id = NAME.exec(text)?.[1] ?? idOf(parseObject(text)?.name);
   return { kind: 'accepted', code: 'accepted', httpStatus: status, ...(id ? { id } : {}) };
+}
+
+function idOf(name: unknown): string {
+  return typeof name === 'string' ? name.slice(name.lastIndexOf('/') + 1) : '';
 }
 
 /** A device or a topic may have a quota of its own; whose it is, stands in the violations. */
