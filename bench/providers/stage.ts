@@ -56,7 +56,15 @@ export interface Measured {
   readonly failures: readonly string[];
 }
 
-/** The sinks and the processes that send to them, one at a time. */
+interface Round {
+  readonly sent: Sent;
+  readonly seconds: number;
+  readonly cpuMicros: number;
+  readonly sinkMicros: number;
+  readonly problems: readonly string[];
+}
+
+/** The sink and the processes that send to it, one at a time. */
 export class ProviderStage {
   readonly #folder: string;
   readonly #threads: number;
@@ -74,7 +82,7 @@ export class ProviderStage {
 
   get conditions(): string[] {
     return [
-      `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; before each measurement the same subject sends ${warmUps(this.#extent)}; of ${this.#extent.rounds} rounds the median`,
+      `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; before each measurement the same subject sends ${warmUps(this.#extent)}; all of a vendor take turns, and of ${this.#extent.rounds} rounds the median counts`,
       `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin and go-fcm (what gorush sends with): sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
       'latency is from handing a push over (its batch, its call) to its outcome; HMS carries 1,000 pushes in a request',
     ];
@@ -86,50 +94,45 @@ export class ProviderStage {
     return this.#sink;
   }
 
-  /** The median of the rounds, by pushes per second. */
-  async measure(measured: Case): Promise<Measured> {
-    const { vendor, subject, count, threads } = measured;
-    const called = [subject, ...(threads ? [`${threads} thread${threads > 1 ? 's' : ''}`] : [])].join(', ');
-    this.#progress.step(`${vendor}, ${called}: ${count.toLocaleString('en')} pushes`);
+  /**
+   * Measures those who are to be compared in turns, round after round, so that all have the same share of what else goes
+   * on on the machine. Of each the median round counts, by pushes per second.
+   */
+  async measure(cases: readonly Case[]): Promise<Measured[]> {
     const sink = await this.sink();
-    return this.#withSender(measured, sink, async (sender) => {
-      const total = count * this.#extent.rounds;
-      await sink.peer.ask({ type: 'expect', count: total }, 'expecting');
-      const rounds: Awaited<ReturnType<typeof this.send>>[] = [];
-      for (let round = 0; round < this.#extent.rounds; round++) {
-        rounds.push(await this.send(sender, sink, count));
+    const senders: Peer<SenderRequest>[] = [];
+    const all: Round[][] = cases.map(() => []);
+    try {
+      for (const one of cases) {
+        this.#progress.step(`${one.vendor}, ${calledOf(one)}: warm-up`);
+        senders.push(await this.#startSender(one, sink));
       }
-      const accepted = rounds.reduce((sum, { sent }) => sum + sent.accepted, 0);
-      const problems = problemsOf(await this.#arrived(sink, total), total - accepted);
-      const middle = rounds.toSorted((one, other) => one.seconds - other.seconds)[rounds.length >> 1];
-      const { cpuMicros, sinkMicros, seconds, sent } = middle as (typeof rounds)[0];
-      const name = `${vendor} to ${count.toLocaleString('en')}`;
-      const figures = {
-        perSecond: count / seconds,
-        cpuMicros,
-        p50Ms: sent.p50Ms,
-        p99Ms: sent.p99Ms,
-        rssMiB: peakRssMiB(sender.pid),
-      };
-      return {
-        measured,
-        result: result(name, called, figures),
-        sinkMicros,
-        failures: problems.map((problem) => `${name}, ${called}: ${problem}`),
-      };
-    });
+      for (let round = 1; round <= this.#extent.rounds; round++) {
+        for (const [at, one] of cases.entries()) {
+          this.#progress.step(`${one.vendor}, ${calledOf(one)}: ${one.count.toLocaleString('en')} pushes`);
+          await sink.peer.ask({ type: 'expect', count: one.count }, 'expecting');
+          const round = await this.#send(senders[at] as Peer<SenderRequest>, sink, one.count);
+          const problems = problemsOf(await this.#arrived(sink, one.count), one.count - round.sent.accepted);
+          all[at]?.push({ ...round, problems });
+        }
+      }
+      return cases.map((one, at) => measuredOf(one, all[at] ?? [], senders[at]?.pid ?? 0));
+    } finally {
+      for (const sender of senders) await sender.stop();
+    }
   }
 
   /** Sends step after step until the time is over; the sink counts all steps as one. */
   async hold(vendor: Vendor, seconds: number) {
     const sink = await this.sink();
     this.#progress.step(`${vendor}, carillon: for ${seconds} s`);
-    return this.#withSender({ vendor, subject: 'carillon', count: HOLD_STEP }, sink, async (sender) => {
+    const sender = await this.#startSender({ vendor, subject: 'carillon', count: HOLD_STEP }, sink);
+    try {
       await sink.peer.ask({ type: 'expect', count: Number.MAX_SAFE_INTEGER }, 'expecting');
       const startedAt = performance.now();
       const steps = [];
       while (performance.now() - startedAt < seconds * 1000) {
-        steps.push(await this.send(sender, sink, HOLD_STEP));
+        steps.push(await this.#send(sender, sink, HOLD_STEP));
         this.#progress.update(`${steps.length * HOLD_STEP} pushes`);
       }
       const lasted = (performance.now() - startedAt) / 1000;
@@ -152,7 +155,9 @@ export class ProviderStage {
         total,
         lasted,
       };
-    });
+    } finally {
+      await sender.stop();
+    }
   }
 
   async close(): Promise<void> {
@@ -165,11 +170,11 @@ export class ProviderStage {
     return { peer, url, ca };
   }
 
-  async #withSender<T>(
+  /** Starts it and warms it up. */
+  async #startSender(
     { vendor, subject, threads = this.#threads }: Case,
     sink: RunningSink,
-    body: (sender: Peer<SenderRequest>) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<Peer<SenderRequest>> {
     const caFile = join(this.#folder, `${subject}.pem`);
     writeFileSync(caFile, sink.ca);
     const [program] = subject === 'go-fcm' ? await go(GO_FCM) : [];
@@ -181,14 +186,15 @@ export class ProviderStage {
       const { url, ca } = sink;
       const request = { subject, vendor, sink: { url, ca }, threads, title: TITLE, body: BODY } as const;
       await sender.ask({ type: 'prepare', ...request }, 'ready');
-      await this.send(sender, sink, WARM_UP[vendor] * this.#extent.warmUpShare);
-      return await body(sender);
-    } finally {
+      await this.#send(sender, sink, WARM_UP[vendor] * this.#extent.warmUpShare);
+      return sender;
+    } catch (error) {
       await sender.stop();
+      throw error;
     }
   }
 
-  private async send(sender: Peer<SenderRequest>, { peer: sink }: RunningSink, count: number) {
+  async #send(sender: Peer<SenderRequest>, { peer: sink }: RunningSink, count: number) {
     await sender.ask({ type: 'make', from: this.#next, count }, 'made');
     const before = [cpuByThread(sender.pid), cpuByThread(sink.pid)] as const;
     const startedAt = performance.now();
@@ -206,6 +212,31 @@ export class ProviderStage {
     const { received, distinct, doubled } = await sink.ask<Counts>({ type: 'counts' }, 'counts');
     return { received, distinct, doubled, lost: count - distinct };
   }
+}
+
+function calledOf({ subject, threads }: Case): string {
+  return [subject, ...(threads ? [`${threads} thread${threads > 1 ? 's' : ''}`] : [])].join(', ');
+}
+
+function measuredOf(measured: Case, rounds: readonly Round[], pid: number): Measured {
+  const { vendor, count } = measured;
+  const name = `${vendor} to ${count.toLocaleString('en')}`;
+  const middle = rounds.toSorted((one, other) => one.seconds - other.seconds)[rounds.length >> 1] as Round;
+  const { seconds, cpuMicros, sinkMicros, sent } = middle;
+  const figures = {
+    perSecond: count / seconds,
+    cpuMicros,
+    p50Ms: sent.p50Ms,
+    p99Ms: sent.p99Ms,
+    rssMiB: peakRssMiB(pid),
+  };
+  const problems = rounds.flatMap((round) => round.problems);
+  return {
+    measured,
+    result: result(name, calledOf(measured), figures),
+    sinkMicros,
+    failures: problems.map((problem) => `${name}, ${calledOf(measured)}: ${problem}`),
+  };
 }
 
 function problemsOf({ doubled, lost }: Arrived, refused: number): string[] {

@@ -27,7 +27,7 @@ const COUNTS: Record<Vendor, { carillon: number; peer: number }> = {
   webpush: { carillon: 20_000, peer: 5_000 },
 };
 const QUICK_SHARE = 0.2;
-const WHOLE: Extent = { rounds: 3, warmUpShare: 1 };
+const WHOLE: Extent = { rounds: 5, warmUpShare: 1 };
 const QUICK: Extent = { rounds: 1, warmUpShare: 0.2 };
 
 export const providersSuite: Suite = {
@@ -51,7 +51,9 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
   try {
     if (flags.hold !== undefined) return await hold(stage, wholeNumber(flags.hold, 'hold', 60));
     const measured: Measured[] = [];
-    for (const one of casesOf(threads, quick ? QUICK_SHARE : 1)) measured.push(await stage.measure(one));
+    for (const vendor of VENDORS) {
+      measured.push(...(await stage.measure(casesOf(vendor, threads, quick ? QUICK_SHARE : 1))));
+    }
     progress.step('the sink’s ceiling, by h2load');
     const ceiling = await ceilingOf(await stage.sink(), folder, quick ? 50_000 : 200_000);
     return {
@@ -73,19 +75,17 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
 }
 
 /** Each vendor through Carillon by the default and by one thread, and beside its library on the same sink. */
-function casesOf(threads: number, share: number): Case[] {
-  return VENDORS.flatMap((vendor): Case[] => {
-    const subject = PEERS[vendor];
-    const count = COUNTS[vendor].carillon * share;
-    const own = { vendor, subject: 'carillon', count } as const;
-    return [
-      own,
-      ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
-      ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
-      ...(vendor === 'fcm' ? [{ ...own, subject: 'node:http2' } as const] : []),
-      ...(vendor === 'fcm' && !withoutGo ? [{ ...own, subject: 'go-fcm' } as const] : []),
-    ];
-  });
+function casesOf(vendor: Vendor, threads: number, share: number): Case[] {
+  const subject = PEERS[vendor];
+  const count = COUNTS[vendor].carillon * share;
+  const own = { vendor, subject: 'carillon', count } as const;
+  return [
+    own,
+    ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
+    ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
+    ...(vendor === 'fcm' ? [{ ...own, subject: 'node:http2' } as const] : []),
+    ...(vendor === 'fcm' && !withoutGo ? [{ ...own, subject: 'go-fcm' } as const] : []),
+  ];
 }
 
 /** Sends for so long, step after step; what came is counted at the sink. */
