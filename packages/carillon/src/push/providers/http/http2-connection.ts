@@ -20,6 +20,8 @@ import {
 
 const DEFAULT_MAX_STREAMS = 200;
 const MAX_GOAWAY_WORDS = 200;
+/** Our lists name each header once; to look for a second takes as long as to write them. The types do not know it yet. */
+const UNCHECKED: object = { strictSingleValueFields: false };
 
 /**
  * One HTTP/2 session. It takes requests once the peer's settings are known, and is retired by GOAWAY, by an error, or
@@ -99,6 +101,7 @@ export class Http2Connection implements Connection {
       const session = connect(origin, {
         createConnection: () => socket,
         settings: { enablePush: false },
+        ...UNCHECKED,
       });
       const fail = (cause?: Error): void => {
         clearTimeout(timer);
