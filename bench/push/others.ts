@@ -14,7 +14,7 @@ type Ready = Extract<PeerReply, { type: 'ready' }>;
 type Sent = Extract<PeerReply, { type: 'sent' }>;
 
 export const IN_FLIGHT = 100;
-const WARM_UP = 500;
+const WARM_UP = 2_000;
 
 /** The library sends to `count` devices; of `rounds` the one with the median speed counts. */
 export async function measureWebPush(
