@@ -67,5 +67,10 @@ function flush(): void {
 async function close(): Promise<void> {
   await Promise.all(Array.from(providers.values(), (provider) => provider.close()));
   // The sends that were broken off report before the port closes; with it the thread has nothing left to wait for.
-  setImmediate(() => setImmediate(() => port.close()));
+  setImmediate(() =>
+    setImmediate(() => {
+      flush();
+      port.close();
+    }),
+  );
 }

@@ -80,12 +80,12 @@ class PooledSlot implements Slot {
  * The connections to one service.
  *
  * A caller first gets slots, and prepares its requests only then, so nothing piles up in front of a slow service. Who
- * came first gets all that it can use of the slots that became free in a turn of the event loop: requests that set off
- * together share packets, and a batch that is through early is not kept in memory. A slot comes from the first
- * connection with room. When none has room, another is opened, up to a limit, while those there are answer too slowly to
- * keep a thread busy, and not before the last one has had an answer: a service that refuses everybody sees few of them.
- * The first tells by ALPN whether the service speaks HTTP/2. A failed connect is followed by a pause in which requests fail at once. Connections leave
- * the pool when they are retired or were idle for long; with the last one the client is empty and its owner may forget it.
+ * came first gets all that it can use of the slots that became free in a turn of the event loop, so that requests set
+ * off together and share packets. A slot comes from the first connection with room. When none has room, another is
+ * opened, up to a limit, while those there are answer too slowly to keep a thread busy, and not before the last one has
+ * had an answer: a service that refuses everybody sees few of them. The first tells by ALPN whether the service speaks
+ * HTTP/2. A failed connect is followed by a pause in which requests fail at once. Connections leave the pool when they
+ * are retired or were idle for long; with the last one the client is empty and its owner may forget it.
  */
 export class OriginClient {
   readonly #origin: URL;
