@@ -18,6 +18,8 @@ export interface TestConnect {
   /** Resolves when the connectors it had run again. */
   start(): Promise<void>;
   drop(): Promise<void>;
+  /** The state of all connectors, for a person: a task that failed says why. */
+  describe(): Promise<string>;
 }
 
 interface Status {
@@ -109,6 +111,10 @@ export async function startConnect(
       if (!response.ok) throw new Error(`Kafka Connect: ${response.status} ${await response.text()}`);
       connectors.add(name);
       await untilRuns(name);
+    },
+    async describe() {
+      const each = await Promise.all([...connectors].map(async (name) => [name, await statusOf(name)]));
+      return JSON.stringify(Object.fromEntries(each));
     },
     async drop() {
       await endChild(child);
