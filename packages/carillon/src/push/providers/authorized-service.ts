@@ -5,6 +5,7 @@ import type { HttpResponse } from './http/response-reader.ts';
 import { closedError, type HttpRequest, TransportError, type TransportOptions } from './http/transport.ts';
 import { AccessTokens, OAuthError } from './oauth/access-tokens.ts';
 import { TokenRequester } from './oauth/token-request.ts';
+import { passingSlots, releaseAll } from './passing-slots.ts';
 import { type Answer, MEND_MS, type Verdict, verdictOfError } from './verdict.ts';
 
 /** What a provider's own options say of connections and time. */
@@ -102,15 +103,11 @@ export class AuthorizedService {
       // Others may have been told meanwhile that it is enough.
       const late = this.#gate.refusal();
       if (late) {
-        for (const slot of slots) slot.release();
+        releaseAll(slots);
         return late;
       }
-      const passages: Passages = [{ slot: slots[0], accessToken }];
-      for (const slot of slots.slice(1)) {
-        if (this.#gate.tryPass(count)) passages.push({ slot, accessToken });
-        else slot.release();
-      }
-      return passages;
+      const passing = passingSlots(slots, () => this.#gate.tryPass(count));
+      return passing.map((slot) => ({ slot, accessToken })) as Passages;
     } catch (error) {
       return this.#refusalOf(error as Error);
     }

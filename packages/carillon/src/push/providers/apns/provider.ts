@@ -13,6 +13,7 @@ import {
   headerList,
   TransportError,
 } from '../http/transport.ts';
+import { passingSlots, releaseAll } from '../passing-slots.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
 import { UnderWay } from '../under-way.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
@@ -178,12 +179,7 @@ class ApnsProvider implements Provider {
       if (refusal) return refusal;
       const slots = await this.#acquire(topic, most);
       if ('kind' in slots) return slots;
-      const passed: Slots = [slots[0]];
-      for (const slot of slots.slice(1)) {
-        if (this.#gate.tryPass(1) && topic.gate.tryPass(1)) passed.push(slot);
-        else slot.release();
-      }
-      return passed;
+      return passingSlots(slots, () => this.#gate.tryPass(1) && topic.gate.tryPass(1));
     } catch (error) {
       return this.#answerOfError(error);
     }
@@ -193,7 +189,7 @@ class ApnsProvider implements Provider {
   async #acquire(topic: Topic, most = 1): Promise<Slots | Answer> {
     const slots = await this.#client.acquire(most);
     const refusal = this.#gate.refusal() ?? topic.gate.refusal();
-    if (refusal) for (const slot of slots) slot.release();
+    if (refusal) releaseAll(slots);
     return refusal ?? slots;
   }
 

@@ -13,6 +13,7 @@ import {
   type TransportError,
   type TransportOptions,
 } from '../http/transport.ts';
+import { passingSlots, releaseAll } from '../passing-slots.ts';
 import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
 import { UnderWay } from '../under-way.ts';
 import { type Answer, MEND_MS } from '../verdict.ts';
@@ -130,15 +131,10 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       // Others may have been told meanwhile that it is of no use.
       const late = gate.refusal();
       if (late) {
-        for (const slot of slots) slot.release();
+        releaseAll(slots);
         return late;
       }
-      const passed: Slots = [slots[0]];
-      for (const slot of slots.slice(1)) {
-        if (gate.tryPass(1)) passed.push(slot);
-        else slot.release();
-      }
-      return [client, passed];
+      return [client, passingSlots(slots, () => gate.tryPass(1))];
     } catch (error) {
       return answerOfError(closing.signal.aborted ? closedError() : (error as TransportError));
     }
