@@ -1,6 +1,7 @@
 /** Rows of an append-only table reach Carillon through PostgreSQL's log, Debezium and Kafka. */
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { openKafkaConsumer } from '../packages/carillon/test/consumers/kafka-support.ts';
 import { Recorder, upTo } from '../packages/carillon/test/consumers/recorder.ts';
@@ -11,6 +12,8 @@ import { type DebeziumStack, startDebezium } from './support/debezium.ts';
 import { missing } from './support/requires.ts';
 
 const WRITERS = 4;
+/** Longer than Connect, unless it is told otherwise, waits for a task to stop. */
+const OUTAGE_MS = 7_000;
 
 suite('Debezium’s rows', { skip: missing('postgresql', 'kafka') }, () => {
   let stack: DebeziumStack;
@@ -156,6 +159,8 @@ suite('Debezium’s rows', { skip: missing('postgresql', 'kafka') }, () => {
     });
     await pass(2_000, async () => {
       await stack.kafka.kill();
+      await stack.connect.untilItMissesTheBroker();
+      await sleep(OUTAGE_MS);
       await stack.kafka.start();
     });
     await pass(3_000, () => children.end(first, 'SIGKILL'));

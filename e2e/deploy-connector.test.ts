@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, suite, test } from 'node:test';
 import { startKafka, type TestKafka } from '../packages/carillon/test/support/kafka.ts';
 import { startConnect, type TestConnect } from '../packages/carillon/test/support/kafka-connect.ts';
-import { DEPLOY } from './support/compose.ts';
+import { connectEnvironment, DEPLOY } from './support/compose.ts';
 import { ModeScene } from './support/mode-scene.ts';
 import { missing } from './support/requires.ts';
 
@@ -38,14 +38,7 @@ suite('the registration of Debezium’s connector', { skip: missing('postgresql'
       },
     });
     closers.push(() => scene.close());
-    const { hostname, port, username, pathname } = new URL(scene.postgres.dsn);
-    connect = await startConnect(kafka.broker, {
-      DATABASE_HOST: hostname,
-      DATABASE_PORT: port,
-      DATABASE_USER: username,
-      DATABASE_PASSWORD: 'of no use here',
-      DATABASE_NAME: pathname.slice(1),
-    });
+    connect = await startConnect(kafka.broker, connectEnvironment(scene.postgres.dsn));
     closers.push(() => connect.drop());
   });
   after(async () => {

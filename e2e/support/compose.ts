@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { composeCommand } from '../../scripts/setup/system-packages.ts';
 
@@ -34,7 +34,7 @@ export function composeConfig(envFile: string, ...profiles: string[]): ComposeAn
   return { status, text: status === 0 ? stdout : stderr };
 }
 
-/** The environment of a service, from what `composeConfig` gave: YAML as both Composes write it, a variable a line. */
+/** The environment of a service, from compose.yaml or what `composeConfig` made of it: YAML with a variable a line. */
 export function environmentOf(service: string, config: string): Record<string, string> {
   const environment: Record<string, string> = {};
   let at = '';
@@ -47,6 +47,19 @@ export function environmentOf(service: string, config: string): Record<string, s
     else if (inside && indent.length === 6) environment[key] = unquoted(rest.trim());
   }
   return environment;
+}
+
+/** What deploy/ sets for Kafka Connect, with the coordinates of another database. */
+export function connectEnvironment(databaseUrl: string): Record<string, string> {
+  const { hostname, port, username, pathname } = new URL(databaseUrl);
+  return {
+    ...environmentOf('connect', readFileSync(join(DEPLOY, 'compose.yaml'), 'utf8')),
+    DATABASE_HOST: hostname,
+    DATABASE_PORT: port,
+    DATABASE_USER: username,
+    DATABASE_PASSWORD: 'of no use here',
+    DATABASE_NAME: pathname.slice(1),
+  };
 }
 
 function unquoted(text: string): string {

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { createPostgresDatabase } from '../../packages/carillon/test/support/database.ts';
 import { startKafka, type TestKafka } from '../../packages/carillon/test/support/kafka.ts';
 import { startConnect, type TestConnect } from '../../packages/carillon/test/support/kafka-connect.ts';
-import { DEPLOY } from './compose.ts';
+import { connectEnvironment, DEPLOY } from './compose.ts';
 
 export interface DebeziumStack {
   readonly kafka: TestKafka;
@@ -22,18 +22,12 @@ const TABLE = `CREATE TABLE chat_cdc (id bigserial PRIMARY KEY, method text NOT 
 
 export async function startDebezium(): Promise<DebeziumStack> {
   const { dsn, drop } = await createPostgresDatabase();
-  const { hostname, port, username, pathname } = new URL(dsn);
+  const { pathname } = new URL(dsn);
   const database = new pg.Client({ connectionString: dsn });
   await database.connect();
   await database.query(TABLE);
   const kafka = await startKafka();
-  const connect = await startConnect(kafka.broker, {
-    DATABASE_HOST: hostname,
-    DATABASE_PORT: port,
-    DATABASE_USER: username,
-    DATABASE_PASSWORD: 'of no use here',
-    DATABASE_NAME: pathname.slice(1),
-  });
+  const connect = await startConnect(kafka.broker, connectEnvironment(dsn));
   const file = join(DEPLOY, 'debezium', 'connector.json');
   const { config } = JSON.parse(readFileSync(file, 'utf8')) as { config: Record<string, string> };
   return {

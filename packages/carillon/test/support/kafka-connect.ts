@@ -17,6 +17,8 @@ export interface TestConnect {
   kill(): Promise<void>;
   /** Resolves when the connectors it had run again. */
   start(): Promise<void>;
+  /** Resolves when it has noticed that the broker is away, and has told its tasks to stop. */
+  untilItMissesTheBroker(): Promise<void>;
   drop(): Promise<void>;
   /** The state of all connectors, for a person: a task that failed says why. */
   describe(): Promise<string>;
@@ -27,10 +29,13 @@ interface Status {
   readonly tasks: readonly { readonly state: string; readonly trace?: string }[];
 }
 
-/** @param env variables that connectors may name */
+/**
+ * @param env variables as Debezium's image takes them: `CONNECT_` before a setting of the worker, such as
+ * `CONNECT_CONFIG_PROVIDERS`; connectors may name the others
+ */
 export async function startConnect(
   broker: string,
-  env: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>>,
 ): Promise<TestConnect> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-test-connect-'));
   const [port] = await freePorts(1);
@@ -58,9 +63,7 @@ export async function startConnect(
       'heartbeat.interval.ms': '300',
       'scheduled.rebalance.max.delay.ms': '0',
       'plugin.discovery': 'service_load',
-      // A connector may name variables of its environment.
-      'config.providers': 'env',
-      'config.providers.env.class': 'org.apache.kafka.common.config.provider.EnvVarConfigProvider',
+      ...workerSettings(env),
     }),
   );
   let child: ChildProcess;
@@ -87,6 +90,7 @@ export async function startConnect(
         '-Xmx512m',
         '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
         '-Dorg.slf4j.simpleLogger.log.org.apache.kafka.connect.runtime.Connect=info',
+        '-Dorg.slf4j.simpleLogger.log.org.apache.kafka.connect.runtime.distributed.WorkerCoordinator=info',
         '-cp',
         join(kafkaJars(), '*'),
         'org.apache.kafka.connect.cli.ConnectDistributed',
@@ -102,6 +106,7 @@ export async function startConnect(
     url,
     start,
     kill: () => endChild(child),
+    untilItMissesTheBroker: () => untilSays(child, 'Revoking previous assignment'),
     async put(name, config) {
       const response = await fetch(`${url}/connectors/${name}/config`, {
         method: 'PUT',
@@ -121,4 +126,13 @@ export async function startConnect(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function workerSettings(env: Readonly<Record<string, string>>): Record<string, string> {
+  const settings: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    const [, setting] = /^CONNECT_(.+)$/.exec(name) ?? [];
+    if (setting) settings[setting.toLowerCase().replaceAll('_', '.')] = value;
+  }
+  return settings;
 }
