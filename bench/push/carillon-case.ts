@@ -6,6 +6,7 @@ import type { Progress } from '../support/progress.ts';
 import { medianBy } from '../support/statistics.ts';
 import { type Result, result } from '../support/suite.ts';
 import { type Audience, audience, isRegisteredByApi, registerByApi } from './devices.ts';
+import type { Others } from './others.ts';
 import { monotonicMs } from './sink-messages.ts';
 import { PAYLOAD, type Place, type Stage, SUBJECT } from './stage.ts';
 
@@ -26,7 +27,17 @@ export interface CarillonFigures {
   readonly result: Result;
   /** µs a push, by thread. */
   readonly threads: ThreadCpu;
+  readonly ratios: Ratios;
   readonly failures: readonly string[];
+}
+
+/** To what the others did right before: the medians of all rounds. */
+export interface Ratios {
+  /** Pushes per second to those of `web-push`. */
+  readonly speed: number;
+  /** CPU to the floor as one would write it, and as cheap as it goes. */
+  readonly plain: number;
+  readonly cheapest: number;
 }
 
 const WARM_UP = audience(500);
@@ -36,10 +47,11 @@ export function caseName({ place, count, status }: CarillonCase): string {
   return `${count.toLocaleString('en')} devices, ${place}${status === 'off' ? ', status off' : ''}`;
 }
 
-/** Starts a server, warms it up, and sends to the audience as often as the case says. */
+/** Starts a server, warms it up, and sends to the audience as often as the case says, in turns with the others. */
 export async function measureCarillon(
   stage: Stage,
   one: CarillonCase,
+  others: Others,
   progress: Progress,
 ): Promise<CarillonFigures> {
   const name = caseName(one);
@@ -56,15 +68,28 @@ export async function measureCarillon(
     const failures: string[] = [];
     for (let n = 0; n < one.warmUpRounds; n++) await sendRound(stage, carillon, WARM_UP, progress);
     const rounds: Round[] = [];
+    const ratios: Ratios[] = [];
     for (let n = 0; n < one.rounds; n++) {
+      const { webPush, floor } = await others.turn();
       const round = await sendRound(stage, carillon, target, progress);
       rounds.push(round);
+      ratios.push({
+        speed: round.perSecond / webPush.perSecond,
+        plain: totalCpu(round.threads) / floor.plain.cpuMicros,
+        cheapest: totalCpu(round.threads) / floor.cheapest.cpuMicros,
+      });
       if (round.doubled > 0) failures.push(`${name}: ${round.doubled} pushes doubled`);
     }
     const { perSecond, p50Ms, p99Ms, threads } = medianBy(rounds, (round) => round.perSecond);
     const rssMiB = peakRssMiB(carillon.pid);
     const figures = { perSecond, cpuMicros: totalCpu(threads), p50Ms, p99Ms, rssMiB };
-    return { result: result(name, 'carillon', figures), threads, failures };
+    const medianOf = (kind: keyof Ratios) => medianBy(ratios, (one) => one[kind])[kind];
+    return {
+      result: result(name, 'carillon', figures),
+      threads,
+      ratios: { speed: medianOf('speed'), plain: medianOf('plain'), cheapest: medianOf('cheapest') },
+      failures,
+    };
   } finally {
     await carillon.stop();
   }

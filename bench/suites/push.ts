@@ -1,20 +1,20 @@
 import { type CarillonCase, type CarillonFigures, measureCarillon } from '../push/carillon-case.ts';
 import { audience, DEVICE_CONDITIONS } from '../push/devices.ts';
-import { measureFloor, measureWebPush } from '../push/others.ts';
+import { IN_FLIGHT, Others } from '../push/others.ts';
 import { measureRss, RSS_CONDITIONS } from '../push/rss-case.ts';
 import { openStage, PAYLOAD, type Place } from '../push/stage.ts';
 import { listOf, UsageError } from '../support/args.ts';
-import type { Result, RunOptions, Suite, SuiteReport } from '../support/suite.ts';
+import type { RunOptions, Suite, SuiteReport } from '../support/suite.ts';
 
 /** Goals of the project, on two cores. */
 const WANTED_SPEED = 3;
 const WANTED_CPU = 1.6;
-/** The library needs a minute for more, and does not change with the number. */
-const WEB_PUSH_COUNT = 10_000;
-const QUICK_WEB_PUSH_COUNT = 2_000;
-/** Small audiences are over in a blink: their rounds are repeated. */
-const ROUNDS = 3;
-const SMALL_ROUNDS = 15;
+/** In each turn; about a second. */
+const WEB_PUSH_COUNT = 2_000;
+const QUICK_WEB_PUSH_COUNT = 500;
+/** By the size of the audience: small ones are over in a blink. */
+const ROUNDS: Readonly<Record<number, number>> = { 1000: 15, 10000: 7, 100000: 3 };
+const QUICK_ROUNDS: Readonly<Record<number, number>> = { 1000: 3 };
 /** Of 500. Each of two senders compiles until it has sent some 15,000; web-push is warm after its first thousands. */
 const WARM_UP_ROUNDS = 60;
 const QUICK_WARM_UP_ROUNDS = 4;
@@ -63,6 +63,7 @@ async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteRep
   const all = Object.keys(sizes) as Place[];
   const places = listOf('push', 'places', flags.places, all, all);
   const stage = await openStage({ cores: flags.cores as string | undefined, places, progress });
+  let others: Others | undefined;
   try {
     progress.step('inserting devices');
     // The queue in Redis has its devices in the same PostgreSQL.
@@ -71,28 +72,28 @@ async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteRep
     if (places.includes('pglite')) await stage.fill('pglite', sizes.pglite.map(audience));
     const cases = places.flatMap((place) => sizes[place].map((count) => ({ place, count, status: 'full' })));
     if (places.includes('postgresql')) cases.push({ place: 'postgresql', count: 10_000, status: 'off' });
+    others = await Others.open(stage, quick ? QUICK_WEB_PUSH_COUNT : WEB_PUSH_COUNT, progress);
     const measured: CarillonFigures[] = [];
     for (const one of cases) {
-      const rounds = roundsOf(one.count, quick);
+      const rounds = (quick ? QUICK_ROUNDS : ROUNDS)[one.count] ?? 1;
       const warmUpRounds = quick ? QUICK_WARM_UP_ROUNDS : WARM_UP_ROUNDS;
       const whole = { ...one, rounds, warmUpRounds, senderThreads, profileDir } as CarillonCase;
-      measured.push(await measureCarillon(stage, whole, progress));
+      measured.push(await measureCarillon(stage, whole, others, progress));
     }
-    const count = quick ? QUICK_WEB_PUSH_COUNT : WEB_PUSH_COUNT;
-    const webPush = await measureWebPush(stage, count, quick ? 1 : ROUNDS, progress);
-    const [plainFloor, floor] = await measureFloor(stage, progress);
     return {
       conditions: [
         ...stage.conditions,
         DEVICE_CONDITIONS,
-        `sender_threads ${senderThreads}; payload of ${JSON.stringify(PAYLOAD).length} bytes; the median of ${quick ? `${ROUNDS} rounds with 1,000 devices, 1 with more` : `${ROUNDS} rounds, ${SMALL_ROUNDS} with 1,000 devices, 1 with 100,000`}`,
+        `sender_threads ${senderThreads}; payload of ${JSON.stringify(PAYLOAD).length} bytes; web-push with ${IN_FLIGHT} requests under way`,
+        `in turns: web-push, the crypto floor, a round of Carillon; medians of ${quick ? '3 rounds with 1,000 devices, 1 with more' : '15 rounds with 1,000 devices, 7 with 10,000, 3 with 100,000'}`,
         'pushes per second and latencies count from the API call; CPU is that of the whole process until no job is left',
       ],
-      results: [...measured.map((one) => one.result), webPush.result, plainFloor, floor],
-      notes: [...threadNotes(measured), '', ...ratios(measured, webPush.result, [plainFloor, floor])],
-      failures: [...measured.flatMap((one) => one.failures), ...webPush.failures],
+      results: [...measured.map((one) => one.result), ...others.results()],
+      notes: [...threadNotes(measured), '', ...ratioNotes(measured)],
+      failures: [...measured.flatMap((one) => one.failures), ...others.failures],
     };
   } finally {
+    await others?.close();
     await stage.close();
   }
 }
@@ -115,22 +116,13 @@ function threadNotes(measured: readonly CarillonFigures[]): string[] {
   return ['µs of CPU a push by thread:', ...lines];
 }
 
-function ratios(
-  measured: readonly CarillonFigures[],
-  webPush: Result,
-  floors: readonly [Result, Result],
-): string[] {
-  const lines = measured.map(({ result }) => {
-    const speed = (result.perSecond ?? 0) / (webPush.perSecond ?? Number.NaN);
-    const [plain, cheapest] = floors.map(({ cpuMicros }) =>
-      ((result.cpuMicros ?? 0) / (cpuMicros ?? Number.NaN)).toFixed(2),
-    );
-    return `  ${result.case}: ${speed.toFixed(2)} × web-push in pushes per second; in CPU ${plain} × the floor with hkdfSync(), ${cheapest} × the floor at its cheapest`;
+function ratioNotes(measured: readonly CarillonFigures[]): string[] {
+  const lines = measured.map(({ result, ratios: { speed, plain, cheapest } }) => {
+    const cpu = `${plain.toFixed(2)} × the floor with hkdfSync(), ${cheapest.toFixed(2)} × the floor at its cheapest`;
+    return `  ${result.case}: ${speed.toFixed(2)} × web-push in pushes per second; in CPU ${cpu}`;
   });
-  return [`Ratios (wanted: at least ${WANTED_SPEED} and at most ${WANTED_CPU} on two cores):`, ...lines];
-}
-
-function roundsOf(count: number, quick: boolean): number {
-  if (count <= 1_000) return quick ? ROUNDS : SMALL_ROUNDS;
-  return quick || count > 10_000 ? 1 : ROUNDS;
+  return [
+    `Ratios, each of a round to its neighbours (wanted: at least ${WANTED_SPEED} and at most ${WANTED_CPU} on two cores):`,
+    ...lines,
+  ];
 }
