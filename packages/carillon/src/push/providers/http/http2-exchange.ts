@@ -16,7 +16,7 @@ export interface ExchangeOwner {
 }
 
 const EXCHANGE = Symbol('exchange');
-type Carrier = ClientHttp2Stream & { [EXCHANGE]: Exchange };
+type Carrier = ClientHttp2Stream & { [EXCHANGE]: Exchange | undefined };
 
 /**
  * One request on an HTTP/2 stream and its answer. Waiting: nothing has come. Answering: the headers are there and the
@@ -88,6 +88,7 @@ export class Exchange extends Deadline {
   }
 
   end(): void {
+    (this.#stream as Carrier)[EXCHANGE] = undefined;
     this.#owner.ended(this);
     if (this.#onResult) {
       this.#know(this.#reader?.response() ?? this.#owner.reasonOf(this.#stream, this.#failure));
@@ -103,17 +104,17 @@ export class Exchange extends Deadline {
 }
 
 function onResponse(this: Carrier, headers: IncomingHttpHeaders): void {
-  this[EXCHANGE].begin(headers);
+  this[EXCHANGE]?.begin(headers);
 }
 
 function onData(this: Carrier, chunk: Buffer): void {
-  this[EXCHANGE].read(chunk);
+  this[EXCHANGE]?.read(chunk);
 }
 
 function onError(this: Carrier, error: Error): void {
-  this[EXCHANGE].fail(error);
+  this[EXCHANGE]?.fail(error);
 }
 
 function onClose(this: Carrier): void {
-  this[EXCHANGE].end();
+  this[EXCHANGE]?.end();
 }
