@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import http2, {
+  type ClientHttp2Session,
+  createServer,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { syncBuiltinESMExports } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
 import { OriginClient, type Slot } from '../../../src/push/providers/http/origin-client.ts';
@@ -107,5 +113,28 @@ describe('the connections to one service', () => {
     assert.equal(await send(quick as Slot), 201);
     await assert.rejects(lost, (error) => error instanceof TransportError && error.code === 'timeout');
     assert.equal(await send((await client.acquire())[0]), 201);
+  });
+
+  it('are replaced when the numbers of their streams are used up', async (t) => {
+    const MOST = 2 ** 31 - 1;
+    // The types do not know it.
+    type Numbered = ClientHttp2Session & { setNextStreamID(id: number): void };
+    const { connect } = http2;
+    t.mock.method(http2, 'connect', (...args: Parameters<typeof connect>) => {
+      const session = connect(...args) as Numbered;
+      session.once('remoteSettings', () => session.setNextStreamID(MOST - 2));
+      return session;
+    });
+    syncBuiltinESMExports();
+    t.after(() => {
+      t.mock.restoreAll();
+      syncBuiltinESMExports();
+    });
+    const { client, sessions, send } = await start(t, { maxStreams: 10, maxConnections: 1 });
+    for (const _ of [1, 2, 3, 4, 5]) {
+      const [slot] = await client.acquire();
+      assert.equal(await send(slot), 201);
+    }
+    assert.equal(sessions.size, 3);
   });
 });

@@ -161,7 +161,7 @@ export class Http2Connection implements Connection {
     this.#lastRequestAt = startedAt;
     const exchange = new Exchange(stream, startedAt, this.#options, this.#owner, onResult, onFree);
     this.#deadlines.add(exchange);
-    stream.end(request.body);
+    stream.end(request.body, 'latin1');
   }
 
   retire(): void {
@@ -179,7 +179,8 @@ export class Http2Connection implements Connection {
 
   #lost(stream: ClientHttp2Stream, cause: Error | undefined): TransportError {
     const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
-    // A stream without an id never left this machine.
+    // A stream without an id never left this machine: the session is over, or its 2^30 ids are used up.
+    if (stream.id === undefined) this.retire();
     const unprocessed = refused || stream.id === undefined || stream.id > this.#lastProcessedStream;
     const message = this.#goawayWords
       ? `the service ended the session: ${this.#goawayWords}`
