@@ -88,38 +88,27 @@ export function withCollapseKey(block: ProviderMessage, key: string): ProviderMe
 /** A message of which only the address is missing, encoded once. */
 export class EncodedMessage {
   /** What follows the address and its quote: a comma and the message's members, or the closing braces alone. */
-  readonly #rest: Buffer;
+  readonly #rest: string;
 
   constructor(block: ProviderMessage) {
-    const members = JSON.stringify(block.message);
-    this.#rest = Buffer.from(members === '{}' ? '"}}' : `",${members.slice(1)}}`);
+    const members = jsonInAscii(block.message);
+    this.#rest = members === '{}' ? '"}}' : `",${members.slice(1)}}`;
   }
 
-  /** The body of the request for one address. `name` is the member, e.g. `token`. */
-  bodyFor(name: string, address: string): Buffer {
-    const head = headOf(name);
-    const isPlain = PLAIN_ADDRESS.test(address);
+  /** The body of the request for one address, of ASCII alone. `name` is the member, e.g. `token`. */
+  bodyFor(name: string, address: string): string {
     // In its quotes.
-    const text = isPlain ? address : JSON.stringify(address).slice(1, -1);
-    const textBytes = isPlain ? text.length : Buffer.byteLength(text);
-    const body = Buffer.allocUnsafe(head.length + textBytes + this.#rest.length);
-    head.copy(body);
-    body.write(text, head.length, isPlain ? 'latin1' : 'utf8');
-    this.#rest.copy(body, head.length + textBytes);
-    return body;
+    const text = PLAIN_ADDRESS.test(address) ? address : jsonInAscii(address).slice(1, -1);
+    return `{"message":{"${name}":"${text}${this.#rest}`;
   }
 }
 
-const heads = new Map<string, Buffer>();
-
-/** What comes before the address; there are four names. */
-function headOf(name: string): Buffer {
-  let head = heads.get(name);
-  if (!head) {
-    head = Buffer.from(`{"message":{"${name}":"`);
-    heads.set(name, head);
-  }
-  return head;
+/** Texts that are put together from ASCII and sent as they are cost less than bytes put together in a buffer. */
+function jsonInAscii(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /**

@@ -93,7 +93,7 @@ export class Http1Connection implements Connection {
       else if (!ignoresSuccessBody || !reader.isSuccess) onResult(reader.response());
       onFree();
     });
-    outgoing.end(request.body);
+    outgoing.end(request.body, 'latin1');
   }
 
   /** The sockets stand for themselves: none is the worse for what another one was told. */

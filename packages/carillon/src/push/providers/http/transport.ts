@@ -12,7 +12,8 @@ export interface HttpRequest {
   readonly path: string;
   /** `content-length` included, for not every service takes chunked bodies. */
   readonly headers: HeaderList;
-  readonly body: Buffer;
+  /** Bytes, or a text of ASCII alone. */
+  readonly body: Buffer | string;
   /** Names, `:path` included, that HTTP/2 must not put in the tables of header compression. */
   readonly sensitiveHeaders?: readonly string[];
 }
