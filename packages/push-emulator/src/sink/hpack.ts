@@ -50,6 +50,9 @@ export class HpackDecoder {
   #maxSize = TABLE_BYTES;
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
+  /** The last path that was Huffman-coded, and its code: many clients have but one. */
+  #pathCode: Buffer = Buffer.alloc(0);
+  #path = '';
 
   /** The value of `:path`, empty when there is none. @throws RangeError for what is no header block */
   pathOf(block: Buffer): string {
@@ -82,7 +85,7 @@ export class HpackDecoder {
   #literal(prefix: number): Field {
     const index = this.#integer(prefix);
     const name = index === 0 ? this.#text() : this.#entry(index).name;
-    return { name, value: this.#text() };
+    return { name, value: this.#text(name === ':path') };
   }
 
   #add(field: Field): void {
@@ -113,15 +116,26 @@ export class HpackDecoder {
     }
   }
 
-  #text(): string {
+  #text(isPath = false): string {
     const isHuffman = ((this.#block[this.#at] ?? 0) & 0x80) !== 0;
     const length = this.#integer(7);
     const start = this.#at;
     this.#at += length;
     if (this.#at > this.#block.length) throw new RangeError('a text beyond its block');
-    return isHuffman
-      ? decodeHuffman(this.#block, start, this.#at)
-      : this.#block.toString('latin1', start, this.#at);
+    if (!isHuffman) return this.#block.toString('latin1', start, this.#at);
+    return isPath ? this.#pathAt(start) : decodeHuffman(this.#block, start, this.#at);
+  }
+
+  #pathAt(start: number): string {
+    const { length } = this.#pathCode;
+    if (
+      this.#at - start !== length ||
+      this.#block.compare(this.#pathCode, 0, length, start, this.#at) !== 0
+    ) {
+      this.#path = decodeHuffman(this.#block, start, this.#at);
+      this.#pathCode = this.#block.subarray(start, this.#at);
+    }
+    return this.#path;
   }
 
   #byte(): number {

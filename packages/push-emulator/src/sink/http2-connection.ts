@@ -34,6 +34,14 @@ interface Waiting {
   window: number;
 }
 
+/** An answer's frames, made once, of the stream 0. */
+interface AnswerFrames {
+  /** Headers, and the body if there is one. */
+  readonly both: Buffer;
+  /** Where the body's frame begins. */
+  readonly dataAt: number;
+}
+
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 const HEADER_BYTES = 9;
 const MAX_FRAME = 16_384;
@@ -92,7 +100,7 @@ export class Http2Connection {
   readonly #hpack = new HpackDecoder();
   readonly #streams = new Map<number, Stream>();
   readonly #waiting: Waiting[] = [];
-  readonly #blocks = new WeakMap<SinkAnswer, Buffer>();
+  readonly #frames = new WeakMap<SinkAnswer, AnswerFrames>();
   #input: Buffer = Buffer.alloc(0);
   #output: Buffer[] = [];
   #hasPreface = false;
@@ -259,17 +267,24 @@ export class Http2Connection {
     }
   }
 
-  #end(id: number, { service, path, body }: Stream): void {
+  #end(id: number, stream: Stream): void {
     this.#streams.delete(id);
-    const answer = service.answer(path, body);
-    let block = this.#blocks.get(answer);
-    if (!block) {
-      block = encodeResponse(answer.status, answer.headers);
-      this.#blocks.set(answer, block);
+    const answer = stream.service.answer(stream.path, stream.body);
+    // What a Map has let go of may stay in tables that it has outgrown.
+    stream.body = '';
+    let frames = this.#frames.get(answer);
+    if (!frames) {
+      frames = framesOf(answer);
+      this.#frames.set(answer, frames);
     }
-    const { body: content } = answer;
-    this.#output.push(frame(HEADERS, END_HEADERS | (content ? 0 : END_STREAM), id, block));
-    if (content) this.#send({ id, body: content, window: this.#streamWindow });
+    const { body } = answer;
+    if (!body || (this.#waiting.length === 0 && body.length <= Math.min(this.#window, this.#streamWindow))) {
+      this.#window -= body?.length ?? 0;
+      this.#output.push(numbered(frames.both, id, frames.dataAt));
+    } else {
+      this.#output.push(numbered(frames.both.subarray(0, frames.dataAt), id));
+      this.#send({ id, body, window: this.#streamWindow });
+    }
     this.#options.onAnswer();
   }
 
@@ -332,6 +347,24 @@ function frame(type: number, flags: number, id: number, payload: Buffer): Buffer
   bytes[4] = flags;
   bytes.writeUInt32BE(id, 5);
   payload.copy(bytes, HEADER_BYTES);
+  return bytes;
+}
+
+function framesOf({ status, headers, body }: SinkAnswer): AnswerFrames {
+  const block = encodeResponse(status, headers);
+  const first = frame(HEADERS, END_HEADERS | (body ? 0 : END_STREAM), 0, block);
+  return {
+    both: body ? Buffer.concat([first, frame(DATA, END_STREAM, 0, body)]) : first,
+    dataAt: first.length,
+  };
+}
+
+/** A copy for a stream; `nextAt`: where a second frame begins, if there is one. */
+function numbered(frames: Buffer, id: number, nextAt = frames.length): Buffer {
+  const bytes = Buffer.allocUnsafe(frames.length);
+  frames.copy(bytes);
+  bytes.writeUInt32BE(id, 5);
+  if (nextAt < frames.length) bytes.writeUInt32BE(id, nextAt + 5);
   return bytes;
 }
 
