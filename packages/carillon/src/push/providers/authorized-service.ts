@@ -1,7 +1,8 @@
 import type { LookupFunction } from 'node:net';
 import { Gate } from './gate.ts';
-import { OriginClient, type Slot } from './http/origin-client.ts';
+import { OriginClient } from './http/origin-client.ts';
 import type { HttpResponse } from './http/response-reader.ts';
+import type { Slot } from './http/slots.ts';
 import { closedError, type HttpRequest, TransportError, type TransportOptions } from './http/transport.ts';
 import { AccessTokens, OAuthError } from './oauth/access-tokens.ts';
 import { TokenRequester } from './oauth/token-request.ts';

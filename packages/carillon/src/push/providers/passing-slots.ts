@@ -1,4 +1,4 @@
-import type { Slots } from './http/origin-client.ts';
+import type { Slots } from './http/slots.ts';
 
 /** Gives all slots back, unused. */
 export function releaseAll(slots: Slots): void {

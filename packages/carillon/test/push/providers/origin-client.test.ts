@@ -9,7 +9,12 @@ import http2, {
 import { syncBuiltinESMExports } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { OriginClient, type Slot } from '../../../src/push/providers/http/origin-client.ts';
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { fullCollections } from '../../../src/push/providers/http/full-collections.ts';
+import { OriginClient } from '../../../src/push/providers/http/origin-client.ts';
+import type { Slot } from '../../../src/push/providers/http/slots.ts';
 import {
   answerTo,
   type HttpRequest,
@@ -137,4 +142,46 @@ describe('the connections to one service', () => {
     }
     assert.equal(sessions.size, 3);
   });
+
+  it('are replaced one after the other when they are worn, and not before the next one has answered', async (t) => {
+    const held: (() => void)[] = [];
+    let isHolding = false;
+    const { client, sessions, send } = await start(
+      t,
+      { maxStreams: 1, maxConnections: 1, wornAfterRequests: 2 },
+      (stream) => {
+        const answer = () => {
+          stream.respond({ ':status': 201 });
+          stream.end();
+        };
+        if (isHolding) held.push(answer);
+        else answer();
+      },
+    );
+    const use = async () => send((await client.acquire())[0]);
+    await use();
+    await use();
+    const [first] = sessions;
+    await collectAll();
+    isHolding = true;
+    const [one] = await client.acquire();
+    const two = client.acquire();
+    const sent = [send(one), two.then(([slot]) => send(slot))];
+    while (held.length < 2) await setImmediate();
+    assert.deepEqual([sessions.size, first?.closed], [2, false]);
+    for (const answer of held.splice(0)) answer();
+    assert.deepEqual(await Promise.all(sent), [201, 201]);
+    isHolding = false;
+    if (!first?.closed) await once(first as ServerHttp2Session, 'close');
+    assert.equal(await use(), 201);
+    assert.equal(sessions.size, 2);
+  });
 });
+
+/** Has V8 collect all garbage, and resolves when that is known. */
+async function collectAll(): Promise<void> {
+  const before = fullCollections();
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  while (fullCollections() === before) await setImmediate();
+}

@@ -3,8 +3,9 @@ import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { ApnsConfig } from '../../../config/config.ts';
 import { Gate } from '../gate.ts';
-import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
+import { OriginClient } from '../http/origin-client.ts';
 import type { HttpResponse } from '../http/response-reader.ts';
+import type { Slot, Slots } from '../http/slots.ts';
 import {
   answerTo,
   closedError,

@@ -54,6 +54,10 @@ export class Http1Connection implements Connection {
     return this.#proven;
   }
 
+  get worn(): boolean {
+    return false;
+  }
+
   get latencyMs(): number {
     return this.#latencyMs;
   }

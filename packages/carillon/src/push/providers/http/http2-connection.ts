@@ -7,6 +7,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { Deadlines } from './deadlines.ts';
+import { fullCollections } from './full-collections.ts';
 import { Exchange, type ExchangeOwner } from './http2-exchange.ts';
 import {
   type Connection,
@@ -19,6 +20,7 @@ import {
 } from './transport.ts';
 
 const DEFAULT_MAX_STREAMS = 200;
+const DEFAULT_WORN_AFTER = 20_000;
 const MAX_GOAWAY_WORDS = 200;
 /** Our lists name each header once; to look for a second takes as long as to write them. The types do not know it yet. */
 const UNCHECKED: object = { strictSingleValueFields: false };
@@ -28,6 +30,11 @@ const UNCHECKED: object = { strictSingleValueFields: false };
  * when a request times out and no other had an answer since: a peer that went silent without closing. For some services
  * a single request without an answer is enough. A retired session lets the requests under way end; its pool then
  * destroys it. One that is unused may be asked for a sign of life.
+ *
+ * It is worn once V8 has collected all garbage after many requests. Node keeps a session's streams in a `Map`, and V8 makes
+ * it a new table after every few dozen of them. Tables that were outgrown hold their last streams and the next table; a
+ * full collection moves the present one to where only the next full collection looks. From then on each table keeps
+ * the next, and thereby all streams that are over, until that time; a new session has a new `Map`.
  */
 export class Http2Connection implements Connection {
   readonly #pseudoHeaders: readonly string[];
@@ -40,6 +47,8 @@ export class Http2Connection implements Connection {
   #lastAnswerAt = 0;
   #latencyMs = 0;
   #lastRequestAt = 0;
+  #requests = 0;
+  readonly #collectionsBefore = fullCollections();
   #pinger: NodeJS.Timeout | undefined;
   /** What the peer said with its GOAWAY; APNs names a reason. */
   #goawayWords = '';
@@ -139,6 +148,11 @@ export class Http2Connection implements Connection {
     return this.#lastAnswerAt > 0;
   }
 
+  get worn(): boolean {
+    const after = this.#options.wornAfterRequests ?? DEFAULT_WORN_AFTER;
+    return this.#requests >= after && fullCollections() > this.#collectionsBefore;
+  }
+
   get latencyMs(): number {
     return this.#latencyMs;
   }
@@ -159,6 +173,7 @@ export class Http2Connection implements Connection {
     }
     const startedAt = performance.now();
     this.#lastRequestAt = startedAt;
+    this.#requests += 1;
     const exchange = new Exchange(stream, startedAt, this.#options, this.#owner, onResult, onFree);
     this.#deadlines.add(exchange);
     stream.end(request.body, 'latin1');

@@ -1,6 +1,7 @@
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Connection } from './http2-connection.ts';
 import type { HttpResponse } from './response-reader.ts';
+import { type Pooled, PooledSlot, type Slot, type Slots } from './slots.ts';
 import {
   type Connection,
   type ConnectionEvents,
@@ -22,58 +23,11 @@ const CONNECT_PAUSE_MS = 1_000;
 /** Requests a millisecond that a sender thread could hardly make; connections that take as many need no other beside them. */
 const AMPLE_RATE = 10;
 
-/** The right to send one request; must be used or given back. */
-export interface Slot {
-  /** Which connection it is on, for what a service binds to one. */
-  readonly connection: object;
-  send(request: HttpRequest, onResult: OnResult): void;
-  release(): void;
-  /** Has the slot's connection take no new requests: for services that bind a fault to the connection. */
-  retireConnection(): void;
-}
-
-/** At least one. */
-export type Slots = [Slot, ...Slot[]];
-
-interface Pooled {
-  readonly connection: Connection;
-  inFlight: number;
-  idleTimer: NodeJS.Timeout | undefined;
-  /** It ended without having answered anything, which was taken note of. */
-  isFruitless: boolean;
-}
-
 interface Waiter {
   readonly most: number;
   readonly resolve: (slots: Slots) => void;
   readonly reject: (error: TransportError) => void;
   readonly timer: NodeJS.Timeout;
-}
-
-class PooledSlot implements Slot {
-  readonly #pooled: Pooled;
-  readonly #free: (pooled: Pooled) => void;
-
-  constructor(pooled: Pooled, free: (pooled: Pooled) => void) {
-    this.#pooled = pooled;
-    this.#free = free;
-  }
-
-  get connection(): object {
-    return this.#pooled.connection;
-  }
-
-  send(request: HttpRequest, onResult: OnResult): void {
-    this.#pooled.connection.request(request, onResult, () => this.release());
-  }
-
-  release(): void {
-    this.#free(this.#pooled);
-  }
-
-  retireConnection(): void {
-    this.#pooled.connection.retire();
-  }
 }
 
 /**
@@ -85,7 +39,8 @@ class PooledSlot implements Slot {
  * opened, up to a limit, while those there are answer too slowly to keep a thread busy, and not before the last one has
  * had an answer: a service that refuses everybody sees few of them. The first tells by ALPN whether the service speaks
  * HTTP/2. A failed connect is followed by a pause in which requests fail at once. Connections leave the pool when they
- * are retired or were idle for long; with the last one the client is empty and its owner may forget it.
+ * are retired or were idle for long; with the last one the client is empty and its owner may forget it. A worn one stays
+ * until another, opened in its place, has had an answer.
  */
 export class OriginClient {
   readonly #origin: URL;
@@ -184,6 +139,10 @@ export class OriginClient {
     if (pooled.connection.proven) {
       this.#failures = 0;
       this.#fruitless = 0;
+      if (pooled.replaces) {
+        pooled.replaces.retire();
+        pooled.replaces = undefined;
+      }
     }
     this.#serveSoon();
     if (pooled.inFlight > 0 || !this.#pool.has(pooled)) return;
@@ -290,7 +249,8 @@ export class OriginClient {
   }
 
   #add(connection: Connection): void {
-    const pooled: Pooled = { connection, inFlight: 0, idleTimer: undefined, isFruitless: false };
+    const replaces = this.#wornConnection();
+    const pooled: Pooled = { connection, inFlight: 0, idleTimer: undefined, isFruitless: false, replaces };
     this.#pool.add(pooled);
     // Those for whom it was opened may have been served by others.
     this.#startIdling(pooled);
@@ -340,7 +300,13 @@ export class OriginClient {
       count += 1;
       rate += connection.capacity / connection.latencyMs;
     }
+    if (this.#wornConnection()) return true;
     return rate < AMPLE_RATE && count < (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+  }
+
+  #wornConnection(): Connection | undefined {
+    for (const { connection } of this.#pool) if (connection.usable && connection.worn) return connection;
+    return undefined;
   }
 
   #usableConnections(): number {

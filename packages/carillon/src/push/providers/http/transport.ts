@@ -34,6 +34,8 @@ export interface TransportOptions {
   readonly requestTimeoutMs: number;
   /** A connection with nothing under way is closed after this long. */
   readonly idleTimeoutMs: number;
+  /** Requests after which an HTTP/2 connection may be worn. Default 20 000. */
+  readonly wornAfterRequests?: number;
   /** Connections to the origin at once. Default 6. */
   readonly maxConnections?: number;
   /** Our own ceiling on streams of an HTTP/2 session, whatever the peer allows. Default 200. */
@@ -75,6 +77,8 @@ export interface Connection {
   readonly proven: boolean;
   /** How long the last answer took to begin; 0 before the first. */
   readonly latencyMs: number;
+  /** It works, but another one in its place would cost less. */
+  readonly worn: boolean;
   /**
    * Sends one request. `onResult` is called once; then `onFree`, once, when the request no longer counts against
    * `capacity`, which may be later.

@@ -1,5 +1,6 @@
 import type { Gate } from '../gate.ts';
-import type { OriginClient, Slot } from '../http/origin-client.ts';
+import type { OriginClient } from '../http/origin-client.ts';
+import type { Slot } from '../http/slots.ts';
 import { answerTo, type HeaderList, type HttpRequest, TransportError } from '../http/transport.ts';
 import type { Outcome } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';

@@ -4,7 +4,8 @@ import { setImmediate } from 'node:timers/promises';
 import type { WebPushConfig } from '../../../config/config.ts';
 import { Gate } from '../gate.ts';
 import { guardLookup } from '../http/addresses.ts';
-import { OriginClient, type Slot, type Slots } from '../http/origin-client.ts';
+import { OriginClient } from '../http/origin-client.ts';
+import type { Slot, Slots } from '../http/slots.ts';
 import {
   closedError,
   type HeaderList,
