@@ -106,6 +106,22 @@ describe('the connections to one service', () => {
     assert.deepEqual([first.length, second.length, sessions.size], [1, 1, 2]);
   });
 
+  it('are left alone beyond those that answer faster than anybody could ask', async (t) => {
+    const { client, sessions, send } = await start(t, { maxStreams: 1_000 });
+    await send((await client.acquire())[0]);
+    const [first] = sessions as Set<ServerHttp2Session>;
+    const allow = async (streams: number) => {
+      first?.settings({ maxConcurrentStreams: streams });
+      await once(first as ServerHttp2Session, 'localSettings');
+    };
+    await allow(1);
+    const slots = [...(await client.acquire()), ...(await client.acquire())];
+    assert.equal(sessions.size, 2);
+    for (const slot of slots) slot.release();
+    await allow(1_000);
+    assert.equal((await client.acquire(1_500)).length, 1_000);
+  });
+
   it('give up a request at its deadline, and none that was answered before', async (t) => {
     const held: ServerHttp2Stream[] = [];
     const { client, send } = await start(t, { requestTimeoutMs: 50 }, (stream) => {

@@ -26,6 +26,11 @@ export class Deadlines {
     this.#afterMs = afterMs;
   }
 
+  /** When the oldest began that is still open. */
+  get oldestStart(): number | undefined {
+    return this.#oldest?.startedAt;
+  }
+
   /** Its start must not be before that of one added earlier. */
   add(deadline: Deadline): void {
     deadline.previous = this.#newest;

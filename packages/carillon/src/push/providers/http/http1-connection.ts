@@ -24,7 +24,7 @@ export class Http1Connection implements Connection {
   #firstSocket: Socket | undefined;
   #usable = true;
   #proven = false;
-  #latencyMs = 0;
+  #latencyMs = Number.POSITIVE_INFINITY;
 
   /** @param firstSocket the one on which HTTP/1.1 was agreed, used for the first request */
   constructor(origin: URL, options: TransportOptions, firstSocket?: Socket) {

@@ -9,6 +9,7 @@ import type { Socket } from 'node:net';
 import { Deadlines } from './deadlines.ts';
 import { fullCollections } from './full-collections.ts';
 import { Exchange, type ExchangeOwner } from './http2-exchange.ts';
+import { Latency } from './latency.ts';
 import {
   type Connection,
   type ConnectionEvents,
@@ -45,7 +46,7 @@ export class Http2Connection implements Connection {
   readonly #deadlines: Deadlines;
   #usable = true;
   #lastAnswerAt = 0;
-  #latencyMs = 0;
+  readonly #latency = new Latency();
   #lastRequestAt = 0;
   #requests = 0;
   readonly #collectionsBefore = fullCollections();
@@ -57,7 +58,7 @@ export class Http2Connection implements Connection {
   readonly #owner: ExchangeOwner = {
     answered: (exchange) => {
       this.#lastAnswerAt = performance.now();
-      this.#latencyMs = this.#lastAnswerAt - exchange.startedAt;
+      this.#latency.note(exchange.startedAt, this.#lastAnswerAt);
     },
     expired: (exchange) => {
       if (this.#options.replacesAfterTimeout || this.#lastAnswerAt < exchange.startedAt) this.retire();
@@ -154,7 +155,7 @@ export class Http2Connection implements Connection {
   }
 
   get latencyMs(): number {
-    return this.#latencyMs;
+    return this.#latency.at(performance.now(), this.#deadlines.oldestStart);
   }
 
   get goawayWords(): string {

@@ -120,9 +120,13 @@ export class OriginClient {
     for (const pooled of this.#pool) this.#drop(pooled);
   }
 
-  /** As many as there is room for, `most` at most; undefined when there is none. */
+  /**
+   * As many as there is room for, `most` at most; undefined when there is none. Connections beyond those that keep the
+   * thread busy are left alone, so that they idle away: the more is under way, the more it costs.
+   */
   #takeSlots(most: number): Slots | undefined {
     const slots: Slot[] = [];
+    let rate = 0;
     for (const pooled of this.#pool) {
       if (!pooled.connection.usable) continue;
       while (slots.length < most && pooled.inFlight < pooled.connection.capacity) {
@@ -130,6 +134,9 @@ export class OriginClient {
         clearTimeout(pooled.idleTimer);
         slots.push(new PooledSlot(pooled, this.#free));
       }
+      if (slots.length === most) break;
+      rate += rateOf(pooled.connection);
+      if (rate >= AMPLE_RATE) break;
     }
     return slots.length > 0 ? (slots as Slots) : undefined;
   }
@@ -298,7 +305,7 @@ export class OriginClient {
       if (!connection.usable) continue;
       if (!connection.proven) return false;
       count += 1;
-      rate += connection.capacity / connection.latencyMs;
+      rate += rateOf(connection);
     }
     if (this.#wornConnection()) return true;
     return rate < AMPLE_RATE && count < (this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
@@ -326,4 +333,9 @@ export class OriginClient {
     const isNeeded = this.#sending > 0 || this.#isConnecting || this.#pause || this.#waiters.length > 0;
     if (this.#pool.size === 0 && !isNeeded) this.#onEmpty();
   }
+}
+
+/** Requests a millisecond that it could take; none of a worn one, so that another takes them. */
+function rateOf(connection: Connection): number {
+  return connection.worn ? 0 : connection.capacity / connection.latencyMs;
 }

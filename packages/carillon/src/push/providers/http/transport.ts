@@ -75,7 +75,7 @@ export interface Connection {
   readonly usable: boolean;
   /** Whether the service has answered anything on it yet. */
   readonly proven: boolean;
-  /** How long the last answer took to begin; 0 before the first. */
+  /** How soon it answers lately; infinite before the first answer. */
   readonly latencyMs: number;
   /** It works, but another one in its place would cost less. */
   readonly worn: boolean;
