@@ -1,6 +1,37 @@
 import type { Duplex } from 'node:stream';
 import type { SinkAnswer, SinkService } from './answers.ts';
-import { encodeResponse, HpackDecoder } from './hpack.ts';
+import {
+  ACK,
+  type AnswerFrames,
+  COMPRESSION_ERROR,
+  CONTINUATION,
+  ConnectionError,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  ENHANCE_YOUR_CALM,
+  FLOW_CONTROL_ERROR,
+  FRAME_SIZE_ERROR,
+  frame,
+  framesOf,
+  GOAWAY,
+  HEADER_BYTES,
+  HEADERS,
+  INITIAL_WINDOW_SIZE,
+  MAX_CONCURRENT_STREAMS,
+  numbered,
+  PING,
+  PRIORITY,
+  PROTOCOL_ERROR,
+  PUSH_PROMISE,
+  REFUSED_STREAM,
+  RST_STREAM,
+  SETTINGS,
+  unpadded,
+  WINDOW_UPDATE,
+  windowUpdate,
+} from './frames.ts';
+import { HpackDecoder } from './hpack.ts';
 
 export interface Http2ConnectionOptions {
   /** Streams that may be open at once. */
@@ -34,16 +65,7 @@ interface Waiting {
   window: number;
 }
 
-/** An answer's frames, made once, of the stream 0. */
-interface AnswerFrames {
-  /** Headers, and the body if there is one. */
-  readonly both: Buffer;
-  /** Where the body's frame begins. */
-  readonly dataAt: number;
-}
-
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const HEADER_BYTES = 9;
 const MAX_FRAME = 16_384;
 const MAX_BLOCK = 65_536;
 const MAX_BODY = 8_388_608;
@@ -51,39 +73,6 @@ const MAX_BODY = 8_388_608;
 const WINDOW = 1_048_576;
 const DEFAULT_WINDOW = 65_535;
 const MAX_WAITING = 10_000;
-
-const DATA = 0;
-const HEADERS = 1;
-const RST_STREAM = 3;
-const SETTINGS = 4;
-const PUSH_PROMISE = 5;
-const PING = 6;
-const GOAWAY = 7;
-const WINDOW_UPDATE = 8;
-const CONTINUATION = 9;
-const END_STREAM = 1;
-const ACK = 1;
-const END_HEADERS = 4;
-const PADDED = 8;
-const PRIORITY = 32;
-const MAX_CONCURRENT_STREAMS = 3;
-const INITIAL_WINDOW_SIZE = 4;
-
-const PROTOCOL_ERROR = 1;
-const FLOW_CONTROL_ERROR = 3;
-const FRAME_SIZE_ERROR = 6;
-const REFUSED_STREAM = 7;
-const COMPRESSION_ERROR = 9;
-const ENHANCE_YOUR_CALM = 11;
-
-class ConnectionError extends Error {
-  readonly code: number;
-
-  constructor(code: number, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 /**
  * The server's side of one HTTP/2 connection (RFC 9113), as far as a sink needs it, which is a third of the CPU of
@@ -338,46 +327,4 @@ export class Http2Connection {
       this.#socket.once('drain', () => this.#socket.resume());
     }
   }
-}
-
-function frame(type: number, flags: number, id: number, payload: Buffer): Buffer {
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
-  bytes.writeUIntBE(payload.length, 0, 3);
-  bytes[3] = type;
-  bytes[4] = flags;
-  bytes.writeUInt32BE(id, 5);
-  payload.copy(bytes, HEADER_BYTES);
-  return bytes;
-}
-
-function framesOf({ status, headers, body }: SinkAnswer): AnswerFrames {
-  const block = encodeResponse(status, headers);
-  const first = frame(HEADERS, END_HEADERS | (body ? 0 : END_STREAM), 0, block);
-  return {
-    both: body ? Buffer.concat([first, frame(DATA, END_STREAM, 0, body)]) : first,
-    dataAt: first.length,
-  };
-}
-
-/** A copy for a stream; `nextAt`: where a second frame begins, if there is one. */
-function numbered(frames: Buffer, id: number, nextAt = frames.length): Buffer {
-  const bytes = Buffer.allocUnsafe(frames.length);
-  frames.copy(bytes);
-  bytes.writeUInt32BE(id, 5);
-  if (nextAt < frames.length) bytes.writeUInt32BE(id, nextAt + 5);
-  return bytes;
-}
-
-function windowUpdate(id: number, more: number): Buffer {
-  const payload = Buffer.alloc(4);
-  payload.writeUInt32BE(more);
-  return frame(WINDOW_UPDATE, 0, id, payload);
-}
-
-/** What a frame carries without its padding. */
-function unpadded(flags: number, payload: Buffer): Buffer {
-  if (!(flags & PADDED)) return payload;
-  const padding = payload[0] ?? 0;
-  if (padding >= payload.length) throw new ConnectionError(PROTOCOL_ERROR, 'more padding than frame');
-  return payload.subarray(1, payload.length - padding);
 }
