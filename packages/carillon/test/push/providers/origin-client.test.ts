@@ -106,8 +106,13 @@ describe('the connections to one service', () => {
     assert.deepEqual([first.length, second.length, sessions.size], [1, 1, 2]);
   });
 
-  it('are left alone beyond those that answer faster than anybody could ask', async (t) => {
-    const { client, sessions, send } = await start(t, { maxStreams: 1_000 });
+  it('are left alone beyond those that answer faster than anybody could ask, until these go silent', async (t) => {
+    let isSilent = false;
+    const { client, sessions, send } = await start(t, { maxStreams: 1_000 }, (stream) => {
+      if (isSilent && stream.session === first) return;
+      stream.respond({ ':status': 201 });
+      stream.end();
+    });
     await send((await client.acquire())[0]);
     const [first] = sessions as Set<ServerHttp2Session>;
     const allow = async (streams: number) => {
@@ -119,7 +124,22 @@ describe('the connections to one service', () => {
     assert.equal(sessions.size, 2);
     for (const slot of slots) slot.release();
     await allow(1_000);
-    assert.equal((await client.acquire(1_500)).length, 1_000);
+    const all = await client.acquire(1_500);
+    assert.equal(all.length, 1_000);
+
+    isSilent = true;
+    const waiting = client.acquire();
+    let givenUp = 0;
+    const lost = all.map((slot) =>
+      send(slot).catch(() => {
+        givenUp += 1;
+      }),
+    );
+    const [spare] = await waiting;
+    assert.equal(givenUp, 0, 'none had to be given up for it');
+    assert.equal(await send(spare), 201);
+    client.close();
+    await Promise.all(lost);
   });
 
   it('give up a request at its deadline, and none that was answered before', async (t) => {

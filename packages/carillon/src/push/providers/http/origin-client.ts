@@ -22,6 +22,8 @@ const CONNECT_PAUSE_MS = 1_000;
 
 /** Requests a millisecond that a sender thread could hardly make; connections that take as many need no other beside them. */
 const AMPLE_RATE = 10;
+/** How soon it is noticed that connections which were fast enough have gone silent. */
+const LOOK_AGAIN_MS = 100;
 
 interface Waiter {
   readonly most: number;
@@ -50,6 +52,7 @@ export class OriginClient {
   readonly #waiters: Waiter[] = [];
   #sending = 0;
   #isServingDue = false;
+  #looksAgain: NodeJS.Timeout | undefined;
   #isConnecting = false;
   #pause: { error: TransportError; timer: NodeJS.Timeout } | undefined;
   /** Failed connects since the last answer. */
@@ -84,6 +87,7 @@ export class OriginClient {
       const waiter: Waiter = { most, resolve, reject, timer };
       this.#waiters.push(waiter);
       this.#connectIfNeeded();
+      this.#lookAgain();
     });
   }
 
@@ -117,12 +121,13 @@ export class OriginClient {
     this.#closing.abort();
     this.#rejectWaiters(closedError());
     clearTimeout(this.#pause?.timer);
+    clearTimeout(this.#looksAgain);
     for (const pooled of this.#pool) this.#drop(pooled);
   }
 
   /**
    * As many as there is room for, `most` at most; undefined when there is none. Connections beyond those that keep the
-   * thread busy are left alone, so that they idle away: the more is under way, the more it costs.
+   * thread busy are left alone, so that they idle away: the more is under way, the more each request costs.
    */
   #takeSlots(most: number): Slots | undefined {
     const slots: Slot[] = [];
@@ -184,6 +189,16 @@ export class OriginClient {
       waiter.resolve(slots);
     }
     this.#connectIfNeeded();
+  }
+
+  /** Answers tell when there is room; when none come, what was left alone may have to do. */
+  #lookAgain(): void {
+    if (this.#looksAgain || this.#waiters.length === 0) return;
+    this.#looksAgain = setTimeout(() => {
+      this.#looksAgain = undefined;
+      this.#serveWaiters();
+      this.#lookAgain();
+    }, LOOK_AGAIN_MS);
   }
 
   #connectIfNeeded(): void {
