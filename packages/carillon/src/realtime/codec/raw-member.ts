@@ -13,7 +13,7 @@ export function rawMember(text: string, start: number, name: string): [from: num
     const key = text.slice(at + 1, keyEnd - 1);
     const from = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const to = skipValue(text, from);
-    if (key === name || (key.includes('\\') && JSON.parse(`"${key}"`) === name)) found = [from, to];
+    if ((key.includes('\\') ? JSON.parse(`"${key}"`) : key) === name) found = [from, to];
     at = skipSpace(text, to);
     if (text[at] === ',') at = skipSpace(text, at + 1);
   }

@@ -32,6 +32,7 @@ suite('raw members of JSON', () => {
   test('escapes in names and doubled names count as they do for JSON.parse', () => {
     assert.equal(member(String.raw`{"d\u0061ta": 1 }`, 'data'), '1');
     assert.equal(member('{"data":1,"x":{"data":3},"data":"}\\\\"}', 'data'), String.raw`"}\\"`);
+    assert.equal(member(String.raw`{"\\\"":1,"\"":2}`, String.raw`\"`), '1');
     assert.equal(member('  { }', 'data'), undefined);
   });
 
