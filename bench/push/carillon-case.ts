@@ -16,7 +16,7 @@ export interface CarillonCase {
   readonly status: 'full' | 'off';
   /** The round with the median speed counts. */
   readonly rounds: number;
-  /** Of 1,000 pushes each: code is compiled and connections are open before anything is measured. */
+  /** Each to `WARM_UP`: code is compiled and connections are open before anything is measured. */
   readonly warmUpRounds: number;
   readonly senderThreads: number;
   /** Folder for `--cpu-prof`. */
@@ -40,7 +40,7 @@ export interface Ratios {
   readonly cheapest: number;
 }
 
-const WARM_UP = audience(1_000);
+export const WARM_UP = audience(1_000);
 const POLL_MS = 50;
 
 export function caseName({ place, count, status }: CarillonCase): string {

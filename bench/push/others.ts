@@ -12,10 +12,18 @@ import { PAYLOAD, type Stage, SUBJECT } from './stage.ts';
 
 type Ready = Extract<PeerReply, { type: 'ready' }>;
 type Sent = Extract<PeerReply, { type: 'sent' }>;
-type WebPushRound = Awaited<ReturnType<Others['sendByWebPush']>>;
 
 export const IN_FLIGHT = 100;
 const WARM_UP = 2_000;
+
+interface WebPushRound {
+  readonly perSecond: number;
+  readonly cpuMicros: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+  readonly doubled: number;
+}
 
 /** What the others did in one turn: each of them once, right after one another. */
 export interface Turn {
@@ -55,13 +63,13 @@ export class Others {
     const vapid = { subject: SUBJECT, ...stage.vapid };
     const payload = JSON.stringify(PAYLOAD);
     await others.#webPush.ask<Ready>({ type: 'prepare', vapid, payload, inFlight: IN_FLIGHT }, 'ready');
-    await others.sendByWebPush(WARM_UP);
+    await others.#sendByWebPush(WARM_UP);
     await others.#measureFloor();
     return others;
   }
 
   async turn(): Promise<Turn> {
-    const webPush = await this.sendByWebPush(this.#count);
+    const webPush = await this.#sendByWebPush(this.#count);
     if (webPush.failed + webPush.doubled > 0)
       this.failures.push(`web-push: ${webPush.failed} calls failed, ${webPush.doubled} pushes doubled`);
     const floor = await this.#measureFloor();
@@ -97,7 +105,7 @@ export class Others {
     await Promise.all([this.#webPush.stop(), this.#floor.stop()]);
   }
 
-  async sendByWebPush(count: number) {
+  async #sendByWebPush(count: number): Promise<WebPushRound> {
     const { sink } = this.#stage;
     const subscriptions = Array.from({ length: count }, (_, index) =>
       subscription(sink.origin, count, index),

@@ -1,4 +1,4 @@
-import { type CarillonCase, type CarillonFigures, measureCarillon } from '../push/carillon-case.ts';
+import { type CarillonCase, type CarillonFigures, measureCarillon, WARM_UP } from '../push/carillon-case.ts';
 import { audience, DEVICE_CONDITIONS } from '../push/devices.ts';
 import { IN_FLIGHT, Others } from '../push/others.ts';
 import { measureRss, RSS_CONDITIONS } from '../push/rss-case.ts';
@@ -12,11 +12,11 @@ const WANTED_CPU = 1.6;
 /** In each turn; about a second. */
 const WEB_PUSH_COUNT = 2_000;
 const QUICK_WEB_PUSH_COUNT = 500;
-/** By the size of the audience: small ones are over in a blink. */
+/** By the size of the audience: small ones are over in a blink. Others have one. */
 const ROUNDS: Readonly<Record<number, number>> = { 1000: 15, 10000: 7, 100000: 3 };
 const QUICK_ROUNDS: Readonly<Record<number, number>> = { 1000: 3 };
 /**
- * Of 1,000. A sender's hot code is compiled after some 15,000, what runs once a batch much later: a tenth of the CPU of a round
+ * To `WARM_UP`. A sender's hot code is compiled after some 15,000, what runs once a batch much later: a tenth of the CPU of a round
  * went into that after 30,000. web-push is warm after its first thousands.
  */
 const WARM_UP_ROUNDS = 100;
@@ -75,11 +75,12 @@ async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteRep
     if (places.includes('pglite')) await stage.fill('pglite', sizes.pglite.map(audience));
     const cases = places.flatMap((place) => sizes[place].map((count) => ({ place, count, status: 'full' })));
     if (places.includes('postgresql')) cases.push({ place: 'postgresql', count: 10_000, status: 'off' });
+    const roundsOf = quick ? QUICK_ROUNDS : ROUNDS;
+    const warmUpRounds = quick ? QUICK_WARM_UP_ROUNDS : WARM_UP_ROUNDS;
     others = await Others.open(stage, quick ? QUICK_WEB_PUSH_COUNT : WEB_PUSH_COUNT, progress);
     const measured: CarillonFigures[] = [];
     for (const one of cases) {
-      const rounds = (quick ? QUICK_ROUNDS : ROUNDS)[one.count] ?? 1;
-      const warmUpRounds = quick ? QUICK_WARM_UP_ROUNDS : WARM_UP_ROUNDS;
+      const rounds = roundsOf[one.count] ?? 1;
       const whole = { ...one, rounds, warmUpRounds, senderThreads, profileDir } as CarillonCase;
       measured.push(await measureCarillon(stage, whole, others, progress));
     }
@@ -88,8 +89,8 @@ async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteRep
         ...stage.conditions,
         DEVICE_CONDITIONS,
         `sender_threads ${senderThreads}; payload of ${JSON.stringify(PAYLOAD).length} bytes; web-push with ${IN_FLIGHT} requests under way`,
-        `each server sends ${((quick ? QUICK_WARM_UP_ROUNDS : WARM_UP_ROUNDS) * 1_000).toLocaleString('en')} pushes before anything is measured`,
-        `in turns: web-push, the crypto floor, a round of Carillon; medians of ${quick ? '3 rounds with 1,000 devices, 1 with more' : '15 rounds with 1,000 devices, 7 with 10,000, 3 with 100,000'}`,
+        `each server sends ${(warmUpRounds * WARM_UP.count).toLocaleString('en')} pushes before anything is measured`,
+        `in turns: web-push, the crypto floor, a round of Carillon; medians of ${roundWords(roundsOf)}`,
         'pushes per second and latencies count from the API call; CPU is that of the whole process until no job is left',
       ],
       results: [...measured.map((one) => one.result), ...others.results()],
@@ -100,6 +101,13 @@ async function runPush({ quick, flags, progress }: RunOptions): Promise<SuiteRep
     await others?.close();
     await stage.close();
   }
+}
+
+function roundWords(roundsOf: Readonly<Record<number, number>>): string {
+  const each = Object.entries(roundsOf).map(
+    ([count, rounds]) => `${rounds} rounds with ${Number(count).toLocaleString('en')} devices`,
+  );
+  return [...each, 'one with others'].join(', ');
 }
 
 function checkThreads(value: string | true): number {

@@ -82,6 +82,14 @@ describe('a send through FCM', () => {
     }
   });
 
+  it('leaves the message alone, whatever characters a token is made of', async () => {
+    await start();
+    // In Latin-1 the first one would be a quote.
+    const token = 'a\u0122,"topic":"all\\';
+    await sendAll(provider, [{ token }], message);
+    assert.deepEqual(fcm.sends.map(bodyOf), [{ message: { token, ...message.message } }]);
+  });
+
   it('may have an empty message, and tokens of different lengths', async () => {
     await start();
     const targets = ['short:1', 'a-little-longer:2', 'short:3'].map((token) => ({ token }));

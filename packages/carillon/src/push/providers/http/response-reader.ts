@@ -23,7 +23,7 @@ export class ResponseReader {
   readonly status: number;
   readonly #headers: Headers;
   readonly #keptBytes: number;
-  #body: Buffer | undefined;
+  readonly #chunks: Buffer[] = [];
   #kept = 0;
   #read = 0;
 
@@ -41,17 +41,17 @@ export class ResponseReader {
   /** @returns false when the service has said more than anybody will listen to */
   add(chunk: Buffer): boolean {
     this.#read += chunk.length;
-    const room = this.#keptBytes - this.#kept;
-    if (room > 0) {
-      // Most answers come in one piece that fits: no second view of it, and no list.
-      const part = chunk.length <= room ? chunk : chunk.subarray(0, room);
-      this.#body = this.#body ? Buffer.concat([this.#body, part]) : part;
+    if (this.#kept < this.#keptBytes) {
+      const part = chunk.subarray(0, this.#keptBytes - this.#kept);
+      this.#chunks.push(part);
       this.#kept += part.length;
     }
     return this.#read <= Math.max(MIN_READ_BYTES, this.#keptBytes);
   }
 
   response(): HttpResponse {
-    return { status: this.status, headers: this.#headers, text: this.#body?.toString('utf8') ?? '' };
+    const [first] = this.#chunks;
+    const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
+    return { status: this.status, headers: this.#headers, text: body.toString('utf8') };
   }
 }
