@@ -115,15 +115,11 @@ describe('the connections to one service', () => {
     });
     await send((await client.acquire())[0]);
     const [first] = sessions as Set<ServerHttp2Session>;
-    const allow = async (streams: number) => {
-      first?.settings({ maxConcurrentStreams: streams });
-      await once(first as ServerHttp2Session, 'localSettings');
-    };
-    await allow(1);
+    await allow(first, 1);
     const slots = [...(await client.acquire()), ...(await client.acquire())];
     assert.equal(sessions.size, 2);
     for (const slot of slots) slot.release();
-    await allow(1_000);
+    await allow(first, 1_000);
     const all = await client.acquire(1_500);
     assert.equal(all.length, 1_000);
 
@@ -212,7 +208,30 @@ describe('the connections to one service', () => {
     assert.equal(await use(), 201);
     assert.equal(sessions.size, 2);
   });
+
+  it('are replaced when they are worn, even if another beside them answers faster than anybody could ask', async (t) => {
+    const { client, sessions, send } = await start(t, { maxStreams: 1_000, wornAfterRequests: 2 });
+    await send((await client.acquire())[0]);
+    const [first] = sessions;
+    await allow(first, 1);
+    for (const slot of [...(await client.acquire()), ...(await client.acquire())]) await send(slot);
+    await allow(first, 1_000);
+    await collectAll();
+    const all = await client.acquire(2_000);
+    assert.deepEqual([all.length, sessions.size], [2_000, 2]);
+    const [next] = await client.acquire();
+    assert.equal(sessions.size, 3);
+    assert.equal(await send(next), 201);
+    for (const slot of all) slot.release();
+    if (!first?.closed) await once(first as ServerHttp2Session, 'close');
+  });
 });
+
+/** Has the client know of it, too. */
+async function allow(session: ServerHttp2Session | undefined, streams: number): Promise<void> {
+  session?.settings({ maxConcurrentStreams: streams });
+  await once(session as ServerHttp2Session, 'localSettings');
+}
 
 /** Has V8 collect all garbage, and resolves when that is known. */
 async function collectAll(): Promise<void> {

@@ -48,7 +48,8 @@ export class OriginClient {
   readonly #origin: URL;
   readonly #options: TransportOptions;
   readonly #onEmpty: () => void;
-  readonly #pool = new Set<Pooled>();
+  /** In the order in which they are used. */
+  readonly #pool: Pooled[] = [];
   readonly #waiters: Waiter[] = [];
   #sending = 0;
   #isServingDue = false;
@@ -122,7 +123,7 @@ export class OriginClient {
     this.#rejectWaiters(closedError());
     clearTimeout(this.#pause?.timer);
     clearTimeout(this.#looksAgain);
-    for (const pooled of this.#pool) this.#drop(pooled);
+    for (const pooled of [...this.#pool]) this.#drop(pooled);
   }
 
   /**
@@ -157,7 +158,7 @@ export class OriginClient {
       }
     }
     this.#serveSoon();
-    if (pooled.inFlight > 0 || !this.#pool.has(pooled)) return;
+    if (pooled.inFlight > 0 || !this.#pool.includes(pooled)) return;
     if (!pooled.connection.usable) {
       this.#drop(pooled);
       return;
@@ -273,14 +274,16 @@ export class OriginClient {
   #add(connection: Connection): void {
     const replaces = this.#wornConnection();
     const pooled: Pooled = { connection, inFlight: 0, idleTimer: undefined, isFruitless: false, replaces };
-    this.#pool.add(pooled);
+    // A worn one is kept until this one has answered, which others would keep it from.
+    if (replaces) this.#pool.unshift(pooled);
+    else this.#pool.push(pooled);
     // Those for whom it was opened may have been served by others.
     this.#startIdling(pooled);
   }
 
   /** Those with requests under way are dropped when the last of these ends. */
   #dropRetired(): void {
-    for (const pooled of this.#pool) {
+    for (const pooled of [...this.#pool]) {
       if (pooled.connection.usable) continue;
       this.#noteFruitless(pooled);
       if (pooled.inFlight === 0) this.#drop(pooled);
@@ -307,7 +310,8 @@ export class OriginClient {
 
   #drop(pooled: Pooled): void {
     clearTimeout(pooled.idleTimer);
-    this.#pool.delete(pooled);
+    const at = this.#pool.indexOf(pooled);
+    if (at >= 0) this.#pool.splice(at, 1);
     pooled.connection.destroy();
     this.#reportIfEmpty();
   }
@@ -346,7 +350,7 @@ export class OriginClient {
 
   #reportIfEmpty(): void {
     const isNeeded = this.#sending > 0 || this.#isConnecting || this.#pause || this.#waiters.length > 0;
-    if (this.#pool.size === 0 && !isNeeded) this.#onEmpty();
+    if (this.#pool.length === 0 && !isNeeded) this.#onEmpty();
   }
 }
 
