@@ -52,7 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
 };
 /** Files that every layer may use: they import nothing but types of the standard library. */
-const SHARED = new Set(['errors.ts', 'health.ts', 'logger.ts']);
+const SHARED = new Set(['errors.ts', 'health.ts', 'logger.ts', 'steady-ticks.ts']);
 
 const IMPORT =
   /^\s*(?:import|export)\b[^'"]*?from\s+['"]([^'"]+)['"]|^\s*import\s+['"]([^'"]+)['"]|import\(['"]([^'"]+)['"]\)/gm;

@@ -16,6 +16,7 @@ import { createMetrics, type Metrics } from './metrics/metrics.ts';
 import { openEngine } from './realtime/engine.ts';
 import { createRealtime } from './realtime/realtime.ts';
 import { startPush } from './start-push.ts';
+import { keepTicksQuick } from './steady-ticks.ts';
 import type { Database } from './storage/database.ts';
 import { migrate } from './storage/migrate.ts';
 import { PUSH_MIGRATIONS } from './storage/migrations/push.ts';
@@ -52,6 +53,7 @@ export interface Carillon {
  * nothing is taken from an outbox before it can be carried out.
  */
 export async function startCarillon(options: CarillonOptions): Promise<Carillon> {
+  keepTicksQuick();
   const config = withSecrets(options.config, await loadSecrets(options.dataDir));
   const logger = options.logger ?? createLogger(config.log.level);
   const closers: (() => Promise<void>)[] = [];

@@ -4,6 +4,7 @@
  * each message wakes the main thread, which costs both as much as a dozen outcomes.
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { keepTicksQuick } from '../../steady-ticks.ts';
 import { createProvider, type ProviderSetup } from '../providers/index.ts';
 import type { ProviderLane } from '../providers/lanes.ts';
 import type { Outcome, SendBatch } from '../providers/provider.ts';
@@ -17,6 +18,8 @@ import {
 
 /** The main thread learns this late at most what became of a target; of a batch's last one at once. */
 const REPORT_AFTER_MS = 5;
+
+keepTicksQuick();
 
 const port = parentPort!;
 const setups = workerData as readonly ProviderSetup[];
