@@ -85,6 +85,15 @@ export function withCollapseKey(block: ProviderMessage, key: string): ProviderMe
   return isFull ? block : { ...block, message: marked };
 }
 
+/** How a body begins, by the member that holds the address. */
+const BEGINNINGS = {
+  token: '{"message":{"token":"',
+  fid: '{"message":{"fid":"',
+  topic: '{"message":{"topic":"',
+  condition: '{"message":{"condition":"',
+};
+export type AddressMember = keyof typeof BEGINNINGS;
+
 /** A message of which only the address is missing, encoded once. */
 export class EncodedMessage {
   /** What follows the address and its quote: a comma and the message's members, or the closing braces alone. */
@@ -95,11 +104,11 @@ export class EncodedMessage {
     this.#rest = members === '{}' ? '"}}' : `",${members.slice(1)}}`;
   }
 
-  /** The body of the request for one address, of ASCII alone. `name` is the member, e.g. `token`. */
-  bodyFor(name: string, address: string): string {
+  /** The body of the request for one address, of ASCII alone. */
+  bodyFor(member: AddressMember, address: string): string {
     // In its quotes.
     const text = PLAIN_ADDRESS.test(address) ? address : jsonInAscii(address).slice(1, -1);
-    return `{"message":{"${name}":"${text}${this.#rest}`;
+    return BEGINNINGS[member] + text + this.#rest;
   }
 }
 

@@ -6,7 +6,7 @@ import type { RemovalGuard } from '../removal-guard.ts';
 import { UnderWay } from '../under-way.ts';
 import type { Verdict } from '../verdict.ts';
 import { judge } from './answer.ts';
-import type { EncodedMessage } from './message.ts';
+import type { AddressMember, EncodedMessage } from './message.ts';
 
 const MAX_SHARED_HEADERS = 1_000;
 /** A Firebase installation id, as the web SDK makes them (`vendors` 1.3). Registration tokens are far longer. */
@@ -94,7 +94,7 @@ class FcmErrand implements Errand<Verdict> {
 }
 
 /** The member of the message that holds the address. `token` takes installation ids, too, but only for a time. */
-function memberOf({ token, kind }: Target): string {
+function memberOf({ token, kind }: Target): AddressMember {
   if (kind) return kind;
   return token.length === INSTALLATION_ID_LENGTH && INSTALLATION_ID.test(token) ? 'fid' : 'token';
 }

@@ -1,7 +1,7 @@
 import { Http1Connection } from './http1-connection.ts';
 import { Http2Connection } from './http2-connection.ts';
 import type { HttpResponse } from './response-reader.ts';
-import { type Pooled, PooledSlot, type Slot, type Slots } from './slots.ts';
+import { Pooled, type Slot, type Slots } from './slots.ts';
 import {
   type Connection,
   type ConnectionEvents,
@@ -138,7 +138,7 @@ export class OriginClient {
       while (slots.length < most && pooled.inFlight < pooled.connection.capacity) {
         pooled.inFlight += 1;
         clearTimeout(pooled.idleTimer);
-        slots.push(new PooledSlot(pooled, this.#free));
+        slots.push(pooled);
       }
       if (slots.length === most) break;
       rate += rateOf(pooled.connection);
@@ -148,7 +148,6 @@ export class OriginClient {
   }
 
   readonly #free = (pooled: Pooled): void => {
-    pooled.inFlight -= 1;
     if (pooled.connection.proven) {
       this.#failures = 0;
       this.#fruitless = 0;
@@ -273,7 +272,7 @@ export class OriginClient {
 
   #add(connection: Connection): void {
     const replaces = this.#wornConnection();
-    const pooled: Pooled = { connection, inFlight: 0, idleTimer: undefined, isFruitless: false, replaces };
+    const pooled = new Pooled(connection, replaces, this.#free);
     // A worn one is kept until this one has answered, which others would keep it from.
     if (replaces) this.#pool.unshift(pooled);
     else this.#pool.push(pooled);

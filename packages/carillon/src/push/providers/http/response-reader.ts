@@ -42,7 +42,8 @@ export class ResponseReader {
   add(chunk: Buffer): boolean {
     this.#read += chunk.length;
     if (this.#kept < this.#keptBytes) {
-      const part = chunk.subarray(0, this.#keptBytes - this.#kept);
+      const room = this.#keptBytes - this.#kept;
+      const part = chunk.length > room ? chunk.subarray(0, room) : chunk;
       this.#chunks.push(part);
       this.#kept += part.length;
     }

@@ -13,39 +13,33 @@ export interface Slot {
 /** At least one. */
 export type Slots = [Slot, ...Slot[]];
 
-/** A connection in its pool. */
-export interface Pooled {
+/** A connection in its pool; all its slots are one object. */
+export class Pooled implements Slot {
   readonly connection: Connection;
-  inFlight: number;
+  /** Slots that are taken. */
+  inFlight = 0;
   idleTimer: NodeJS.Timeout | undefined;
   /** It ended without having answered anything, which was taken note of. */
-  isFruitless: boolean;
+  isFruitless = false;
   /** A worn connection in whose place it comes, until its first answer. */
   replaces: Connection | undefined;
-}
+  readonly release: () => void;
 
-export class PooledSlot implements Slot {
-  readonly #pooled: Pooled;
-  readonly #free: (pooled: Pooled) => void;
-
-  constructor(pooled: Pooled, free: (pooled: Pooled) => void) {
-    this.#pooled = pooled;
-    this.#free = free;
-  }
-
-  get connection(): object {
-    return this.#pooled.connection;
+  /** @param onFree called when a slot is free */
+  constructor(connection: Connection, replaces: Connection | undefined, onFree: (pooled: Pooled) => void) {
+    this.connection = connection;
+    this.replaces = replaces;
+    this.release = () => {
+      this.inFlight -= 1;
+      onFree(this);
+    };
   }
 
   send(request: HttpRequest, onResult: OnResult): void {
-    this.#pooled.connection.request(request, onResult, () => this.release());
-  }
-
-  release(): void {
-    this.#free(this.#pooled);
+    this.connection.request(request, onResult, this.release);
   }
 
   retireConnection(): void {
-    this.#pooled.connection.retire();
+    this.connection.retire();
   }
 }
