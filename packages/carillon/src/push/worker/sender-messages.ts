@@ -93,12 +93,13 @@ export function unpackAcceptances(
 ): void {
   for (const [at, batch] of batches.entries()) {
     const [httpStatus, id] = [statuses[at], ids[at]];
-    take(batch, {
+    const outcome: { -readonly [Key in keyof Outcome]: Outcome[Key] } = {
       index: indexes[at] as number,
       kind: 'accepted',
       code: 'accepted',
-      ...(httpStatus === undefined ? {} : { httpStatus }),
-      ...(id === undefined ? {} : { id }),
-    });
+    };
+    if (httpStatus !== undefined) outcome.httpStatus = httpStatus;
+    if (id !== undefined) outcome.id = id;
+    take(batch, outcome);
   }
 }

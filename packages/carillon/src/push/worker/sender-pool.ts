@@ -26,8 +26,8 @@ export interface SenderPoolOptions {
 const EXIT_TIMEOUT_MS = 2_000;
 
 interface BatchUnderWay {
-  /** Indices that have no outcome yet. */
-  readonly open: Set<number>;
+  /** By index: 1 where there is no outcome yet. */
+  readonly open: Uint8Array;
   readonly report: (outcome: Outcome) => void;
   readonly finish: () => void;
 }
@@ -133,7 +133,7 @@ class SenderThread {
     return new Promise((resolve) => {
       const id = this.#nextId++;
       this.inFlight += batch.targets.length;
-      this.#batches.set(id, { open: new Set(batch.targets.keys()), report, finish: resolve });
+      this.#batches.set(id, { open: new Uint8Array(batch.targets.length).fill(1), report, finish: resolve });
       this.#post({ type: 'send', id, lane, targets: packTargets(batch.targets), message: batch.message });
     });
   }
@@ -174,18 +174,20 @@ class SenderThread {
 
   #settle(id: number, outcome: Outcome): void {
     const batch = this.#batches.get(id);
-    if (!batch?.open.delete(outcome.index)) return;
+    if (!batch?.open[outcome.index]) return;
+    batch.open[outcome.index] = 0;
     this.inFlight -= 1;
     batch.report(outcome);
   }
 
   #giveUp(): void {
     for (const [id, { open, report }] of this.#batches) {
-      for (const index of open) {
+      for (const [index, isOpen] of open.entries()) {
+        if (!isOpen) continue;
         this.inFlight -= 1;
         report(unsent(index, 'sender_crashed'));
       }
-      open.clear();
+      open.fill(0);
       this.#finish(id);
     }
   }

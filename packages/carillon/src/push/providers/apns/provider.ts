@@ -200,8 +200,9 @@ class ApnsProvider implements Provider {
       sending.accepted += 1;
       sending.topic.guard.accept();
     }
-    if (effect === 'doubtful') sending.doubtful.push({ index, ...outcome });
-    else sending.report({ index, ...outcome });
+    const ofTarget = { ...outcome, index };
+    if (effect === 'doubtful') sending.doubtful.push(ofTarget);
+    else sending.report(ofTarget);
   }
 
   /**

@@ -122,7 +122,9 @@ const NAME = /^\s*\{\s*"name":\s*"[^"\\]*\/([^"\\/]+)"\s*\}\s*$/;
 /** `name` is `projects/<project>/messages/<id>`. */
 function accepted({ status, text }: HttpResponse): Answer {
   const id = NAME.exec(text)?.[1] ?? idOf(parseObject(text)?.name);
-  return { kind: 'accepted', code: 'accepted', httpStatus: status, ...(id ? { id } : {}) };
+  return id
+    ? { kind: 'accepted', code: 'accepted', httpStatus: status, id }
+    : { kind: 'accepted', code: 'accepted', httpStatus: status };
 }
 
 function idOf(name: unknown): string {
