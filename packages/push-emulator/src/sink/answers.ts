@@ -44,13 +44,14 @@ export function createSinkServices(counter: TargetCounter, share: number) {
     if (isOne) gone += 1;
     return isOne;
   };
-  const fcmNames = new Map<string, SinkAnswer>();
+  const fcmAnswers = new Map<string, SinkAnswer>();
+  let fcmPath = '';
   const fcm: SinkService = {
     needsBody: true,
     answer(path, body) {
       const [start, end] = fcmTarget(body);
       if (end <= start) return fcmBad;
-      return isGone(body, start, end) ? fcmGone : fcmSuccess(path, fcmNames);
+      return isGone(body, start, end) ? fcmGone : fcmSuccess(path, fcmAnswers);
     },
   };
   const apns: SinkService = {
@@ -83,7 +84,11 @@ export function createSinkServices(counter: TargetCounter, share: number) {
     /** The service of a path; everything that is nobody else's is an endpoint of web push. */
     find(path: string): SinkService {
       if (path.startsWith(APNS_PATH)) return apns;
-      if (FCM_PATH.test(path)) return fcm;
+      if (path === fcmPath) return fcm;
+      if (FCM_PATH.test(path)) {
+        fcmPath = path;
+        return fcm;
+      }
       if (HMS_PATH.test(path)) return hms;
       return TOKEN_PATHS.includes(path) ? oauth : webPush;
     },
@@ -126,11 +131,11 @@ function hmsTokens(body: string): string[] | undefined {
 }
 
 function fcmSuccess(path: string, known: Map<string, SinkAnswer>): SinkAnswer {
-  const project = FCM_PATH.exec(path)?.[1] ?? '';
-  let answer = known.get(project);
+  let answer = known.get(path);
   if (!answer) {
+    const project = FCM_PATH.exec(path)?.[1] ?? '';
     answer = json(200, { name: `projects/${project}/messages/0:1500415314455276%31bd1c9631bd1c96` });
-    if (known.size < 100) known.set(project, answer);
+    if (known.size < 100) known.set(path, answer);
   }
   return answer;
 }

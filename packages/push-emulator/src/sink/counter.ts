@@ -34,10 +34,11 @@ export class TargetCounter {
   add(text: string, start = 0, end = text.length): number {
     let low = 0x811c9dc5;
     let high = 0x9747b28c ^ (end - start);
-    for (let at = start; at < end; at += 1) {
-      const code = text.charCodeAt(at);
-      low = Math.imul(low ^ code, 0x01000193);
-      high = Math.imul(high ^ code, 0x5bd1e995);
+    for (let at = start; at < end; at += 2) {
+      const two = text.charCodeAt(at) | (at + 1 < end ? text.charCodeAt(at + 1) << 16 : 0);
+      low = Math.imul(low ^ two, 0x9e3779b1);
+      low ^= low >>> 13;
+      high = Math.imul(high ^ two, 0x5bd1e995);
       high ^= high >>> 15;
     }
     low = mix(low);

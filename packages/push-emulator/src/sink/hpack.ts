@@ -50,9 +50,9 @@ export class HpackDecoder {
   #maxSize = TABLE_BYTES;
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
-  /** The last path that was Huffman-coded, and its code: many clients have but one. */
+  /** The last path that was no table's, and its length and code: many clients have but one. */
   #pathCode: Buffer = Buffer.alloc(0);
-  #path = '';
+  #lastPath = '';
 
   /** The value of `:path`, empty when there is none. @throws RangeError for what is no header block */
   pathOf(block: Buffer): string {
@@ -69,7 +69,12 @@ export class HpackDecoder {
       } else if (first & 0x20) {
         this.#resize(this.#integer(5));
         continue;
-      } else field = this.#literal(4);
+      } else {
+        // It enters no table, so nobody asks for another value than a path.
+        if (this.#name(4) === ':path') path = this.#path();
+        else this.#skipText();
+        continue;
+      }
       if (field.name === ':path') path = field.value;
     }
     return path;
@@ -83,9 +88,12 @@ export class HpackDecoder {
   }
 
   #literal(prefix: number): Field {
+    return { name: this.#name(prefix), value: this.#text() };
+  }
+
+  #name(prefix: number): string {
     const index = this.#integer(prefix);
-    const name = index === 0 ? this.#text() : this.#entry(index).name;
-    return { name, value: this.#text(name === ':path') };
+    return index === 0 ? this.#text() : this.#entry(index).name;
   }
 
   #add(field: Field): void {
@@ -105,7 +113,7 @@ export class HpackDecoder {
   }
 
   #integer(prefix: number): number {
-    const max = 2 ** prefix - 1;
+    const max = (1 << prefix) - 1;
     let value = this.#byte() & max;
     if (value < max) return value;
     for (let shift = 0; ; shift += 7) {
@@ -116,26 +124,43 @@ export class HpackDecoder {
     }
   }
 
-  #text(isPath = false): string {
-    const isHuffman = ((this.#block[this.#at] ?? 0) & 0x80) !== 0;
+  #text(): string {
+    const isHuffman = this.#isHuffman();
+    const start = this.#skipText();
+    return isHuffman
+      ? decodeHuffman(this.#block, start, this.#at)
+      : this.#block.toString('latin1', start, this.#at);
+  }
+
+  /** As a text, but decoded only when it is not the one before. */
+  #path(): string {
+    const before = this.#at;
+    const { length } = this.#pathCode;
+    const end = before + length;
+    const isKnown =
+      length > 0 &&
+      end <= this.#block.length &&
+      this.#block.compare(this.#pathCode, 0, length, before, end) === 0;
+    if (isKnown) {
+      this.#at = end;
+      return this.#lastPath;
+    }
+    this.#lastPath = this.#text();
+    this.#pathCode = this.#block.subarray(before, this.#at);
+    return this.#lastPath;
+  }
+
+  #isHuffman(): boolean {
+    return ((this.#block[this.#at] ?? 0) & 0x80) !== 0;
+  }
+
+  /** @returns where it began, after its length */
+  #skipText(): number {
     const length = this.#integer(7);
     const start = this.#at;
     this.#at += length;
     if (this.#at > this.#block.length) throw new RangeError('a text beyond its block');
-    if (!isHuffman) return this.#block.toString('latin1', start, this.#at);
-    return isPath ? this.#pathAt(start) : decodeHuffman(this.#block, start, this.#at);
-  }
-
-  #pathAt(start: number): string {
-    const { length } = this.#pathCode;
-    if (
-      this.#at - start !== length ||
-      this.#block.compare(this.#pathCode, 0, length, start, this.#at) !== 0
-    ) {
-      this.#path = decodeHuffman(this.#block, start, this.#at);
-      this.#pathCode = this.#block.subarray(start, this.#at);
-    }
-    return this.#path;
+    return start;
   }
 
   #byte(): number {
