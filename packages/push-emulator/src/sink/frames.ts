@@ -48,7 +48,7 @@ export class ConnectionError extends Error {
 export interface AnswerFrames {
   /** Headers, and the body if there is one. */
   readonly both: Buffer;
-  /** Where the body's frame begins. */
+  /** Where the body's frame begins; 0 where there is none. */
   readonly dataAt: number;
 }
 
@@ -67,17 +67,8 @@ export function framesOf({ status, headers, body }: SinkAnswer): AnswerFrames {
   const first = frame(HEADERS, END_HEADERS | (body ? 0 : END_STREAM), 0, block);
   return {
     both: body ? Buffer.concat([first, frame(DATA, END_STREAM, 0, body)]) : first,
-    dataAt: first.length,
+    dataAt: body ? first.length : 0,
   };
-}
-
-/** A copy for a stream; `nextAt`: where a second frame begins, if there is one. */
-export function numbered(frames: Buffer, id: number, nextAt = frames.length): Buffer {
-  const bytes = Buffer.allocUnsafe(frames.length);
-  frames.copy(bytes);
-  bytes.writeUInt32BE(id, 5);
-  if (nextAt < frames.length) bytes.writeUInt32BE(id, nextAt + 5);
-  return bytes;
 }
 
 export function windowUpdate(id: number, more: number): Buffer {

@@ -19,7 +19,6 @@ import {
   HEADERS,
   INITIAL_WINDOW_SIZE,
   MAX_CONCURRENT_STREAMS,
-  numbered,
   PING,
   PRIORITY,
   PROTOCOL_ERROR,
@@ -32,6 +31,7 @@ import {
   windowUpdate,
 } from './frames.ts';
 import { HpackDecoder } from './hpack.ts';
+import { Output } from './output.ts';
 
 export interface Http2ConnectionOptions {
   /** Streams that may be open at once. */
@@ -91,7 +91,7 @@ export class Http2Connection {
   readonly #waiting: Waiting[] = [];
   readonly #frames = new WeakMap<SinkAnswer, AnswerFrames>();
   #input: Buffer = Buffer.alloc(0);
-  #output: Buffer[] = [];
+  readonly #output = new Output();
   #hasPreface = false;
   #lastId = 0;
   /** A header block that has not ended. */
@@ -112,7 +112,8 @@ export class Http2Connection {
     settings.writeUInt32BE(options.maxStreams, 2);
     settings.writeUInt16BE(INITIAL_WINDOW_SIZE, 6);
     settings.writeUInt32BE(WINDOW, 8);
-    this.#output.push(frame(SETTINGS, 0, 0, settings), windowUpdate(0, WINDOW - DEFAULT_WINDOW));
+    this.#output.add(frame(SETTINGS, 0, 0, settings));
+    this.#output.add(windowUpdate(0, WINDOW - DEFAULT_WINDOW));
     this.#flush();
   }
 
@@ -126,7 +127,7 @@ export class Http2Connection {
       const details = Buffer.alloc(8);
       details.writeUInt32BE(this.#lastId, 0);
       details.writeUInt32BE(error.code, 4);
-      this.#output.push(frame(GOAWAY, 0, 0, Buffer.concat([details, Buffer.from(error.message)])));
+      this.#output.add(frame(GOAWAY, 0, 0, Buffer.concat([details, Buffer.from(error.message)])));
       this.#flush();
       this.#socket.removeAllListeners('data').resume().end();
     }
@@ -176,7 +177,7 @@ export class Http2Connection {
         return;
       case PING:
         if (payload.length !== 8) throw new ConnectionError(FRAME_SIZE_ERROR, 'a PING of another size');
-        if (!(flags & ACK)) this.#output.push(frame(PING, ACK, 0, payload));
+        if (!(flags & ACK)) this.#output.add(frame(PING, ACK, 0, payload));
         return;
       case WINDOW_UPDATE:
         this.#roomFor(id, payload);
@@ -214,7 +215,7 @@ export class Http2Connection {
     if (this.#streams.size >= this.#options.maxStreams) {
       const code = Buffer.alloc(4);
       code.writeUInt32BE(REFUSED_STREAM);
-      this.#output.push(frame(RST_STREAM, 0, open.id, code));
+      this.#output.add(frame(RST_STREAM, 0, open.id, code));
       return;
     }
     const stream = { path, service: this.#options.find(path), body: '', unacknowledged: 0 };
@@ -233,7 +234,7 @@ export class Http2Connection {
   #data(flags: number, id: number, payload: Buffer): void {
     this.#unacknowledged += payload.length;
     if (this.#unacknowledged > WINDOW / 2) {
-      this.#output.push(windowUpdate(0, this.#unacknowledged));
+      this.#output.add(windowUpdate(0, this.#unacknowledged));
       this.#unacknowledged = 0;
     }
     const stream = this.#streams.get(id);
@@ -251,7 +252,7 @@ export class Http2Connection {
     }
     stream.unacknowledged += payload.length;
     if (stream.unacknowledged > WINDOW / 2) {
-      this.#output.push(windowUpdate(id, stream.unacknowledged));
+      this.#output.add(windowUpdate(id, stream.unacknowledged));
       stream.unacknowledged = 0;
     }
   }
@@ -269,9 +270,9 @@ export class Http2Connection {
     const { body } = answer;
     if (!body || (this.#waiting.length === 0 && body.length <= Math.min(this.#window, this.#streamWindow))) {
       this.#window -= body?.length ?? 0;
-      this.#output.push(numbered(frames.both, id, frames.dataAt));
+      this.#output.addFor(id, frames.both, frames.dataAt);
     } else {
-      this.#output.push(numbered(frames.both.subarray(0, frames.dataAt), id));
+      this.#output.addFor(id, frames.both.subarray(0, frames.dataAt), 0);
       this.#send({ id, body, window: this.#streamWindow });
     }
     this.#options.onAnswer();
@@ -281,7 +282,7 @@ export class Http2Connection {
     const { id, body, window } = waiting;
     if (this.#waiting.length === 0 && body.length <= this.#window && body.length <= window) {
       this.#window -= body.length;
-      this.#output.push(frame(DATA, END_STREAM, id, body));
+      this.#output.add(frame(DATA, END_STREAM, id, body));
     } else if (this.#waiting.push(waiting) > MAX_WAITING) {
       throw new ConnectionError(ENHANCE_YOUR_CALM, 'too many answers wait for room');
     }
@@ -296,7 +297,7 @@ export class Http2Connection {
       for (const waiting of this.#waiting) waiting.window += window - this.#streamWindow;
       this.#streamWindow = window;
     }
-    this.#output.push(frame(SETTINGS, ACK, 0, Buffer.alloc(0)));
+    this.#output.add(frame(SETTINGS, ACK, 0, Buffer.alloc(0)));
     this.#sendWaiting();
   }
 
@@ -317,10 +318,9 @@ export class Http2Connection {
   }
 
   #flush(): void {
-    if (this.#output.length === 0 || this.#socket.destroyed) return;
-    const [only, ...more] = this.#output;
-    const hasRoom = this.#socket.write(more.length === 0 ? (only as Buffer) : Buffer.concat(this.#output));
-    this.#output = [];
+    const bytes = this.#output.take();
+    if (!bytes || this.#socket.destroyed) return;
+    const hasRoom = this.#socket.write(bytes);
     // A client that reads no answers is not read from.
     if (!hasRoom) {
       this.#socket.pause();
