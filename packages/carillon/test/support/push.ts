@@ -50,7 +50,7 @@ export class FakeSenders implements SenderPool {
     this.batches.push(batch);
     this.lanes.push(lane);
     await Promise.all(
-      batch.targets.map(async ({ token }, index) => {
+      Array.from(batch.targets, async ({ token }, index) => {
         const name = token.slice(token.lastIndexOf('/') + 1);
         const attempt = (this.#attempts.get(name) ?? 0) + 1;
         this.#attempts.set(name, attempt);

@@ -46,8 +46,13 @@ export interface Outcome {
   readonly goneSince?: number;
 }
 
+/** A batch's targets, in order. A sender thread's are made one by one, as they are asked for. */
+export interface Targets extends Iterable<Target> {
+  readonly length: number;
+}
+
 export interface SendBatch {
-  readonly targets: readonly Target[];
+  readonly targets: Targets;
   readonly message: ProviderMessage;
 }
 

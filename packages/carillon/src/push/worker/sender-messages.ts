@@ -1,5 +1,5 @@
 import type { ProviderLane } from '../providers/lanes.ts';
-import type { Outcome, ProviderMessage, Target } from '../providers/provider.ts';
+import type { Outcome, ProviderMessage, Target, Targets } from '../providers/provider.ts';
 
 /** Main thread → sender thread. */
 export type SenderRequest =
@@ -23,11 +23,14 @@ export interface SenderReport {
 
 /**
  * Targets by columns: a message between threads is copied, and lists of strings are copied in a quarter of the time that
- * as many objects take.
+ * as many objects take. Tokens are one text: as texts of their own they would be most of what waits in a sender thread.
  */
 export interface PackedTargets {
-  readonly tokens: string[];
-  /** Empty where no target has any; else as long as `tokens`. */
+  /** One after the other. */
+  readonly tokens: string;
+  /** Where each of them ends. */
+  readonly ends: Uint32Array;
+  /** Empty where no target has any; else as long as `ends`. */
   readonly kinds: Target['kind'][];
   /** Likewise; `vapid` is empty where no key is known. */
   readonly p256dh: (string | undefined)[];
@@ -35,11 +38,17 @@ export interface PackedTargets {
   readonly vapid: (string | undefined)[];
 }
 
-export function packTargets(targets: readonly Target[]): PackedTargets {
+export function packTargets(given: Targets): PackedTargets {
+  const targets = [...given];
   const column = <T>(read: (target: Target) => T): T[] =>
     targets.some((target) => read(target) !== undefined) ? targets.map(read) : [];
+  let end = 0;
   return {
-    tokens: targets.map(({ token }) => token),
+    tokens: targets.map(({ token }) => token).join(''),
+    ends: Uint32Array.from(targets, ({ token }) => {
+      end += token.length;
+      return end;
+    }),
     kinds: column(({ kind }) => kind),
     p256dh: column(({ keys }) => keys?.p256dh),
     auth: column(({ keys }) => keys?.auth),
@@ -47,20 +56,31 @@ export function packTargets(targets: readonly Target[]): PackedTargets {
   };
 }
 
-export function unpackTargets({ tokens, kinds, p256dh, auth, vapid }: PackedTargets): Target[] {
-  return tokens.map((token, at) => {
-    const target: { -readonly [Key in keyof Target]: Target[Key] } = { token };
-    const [kind, point, secret, key] = [kinds[at], p256dh[at], auth[at], vapid[at]];
-    if (kind !== undefined) target.kind = kind;
-    if (point !== undefined && secret !== undefined) {
-      target.keys = {
-        p256dh: point,
-        auth: secret,
-        ...(key === undefined ? {} : { vapid: key }),
-      };
-    }
-    return target;
-  });
+export function unpackTargets(packed: PackedTargets): Targets {
+  return {
+    length: packed.ends.length,
+    *[Symbol.iterator]() {
+      let start = 0;
+      for (const [at, end] of packed.ends.entries()) {
+        yield targetAt(packed, at, packed.tokens.slice(start, end));
+        start = end;
+      }
+    },
+  };
+}
+
+function targetAt({ kinds, p256dh, auth, vapid }: PackedTargets, at: number, token: string): Target {
+  const target: { -readonly [Key in keyof Target]: Target[Key] } = { token };
+  const [kind, point, secret, key] = [kinds[at], p256dh[at], auth[at], vapid[at]];
+  if (kind !== undefined) target.kind = kind;
+  if (point !== undefined && secret !== undefined) {
+    target.keys = {
+      p256dh: point,
+      auth: secret,
+      ...(key === undefined ? {} : { vapid: key }),
+    };
+  }
+  return target;
 }
 
 /** Acceptances by columns, all equally long: nearly all that senders report. */

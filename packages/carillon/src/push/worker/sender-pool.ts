@@ -70,16 +70,16 @@ export function createSenderPool(options: SenderPoolOptions): SenderPool {
     send(lane: ProviderLane, batch: SendBatch, report: (outcome: Outcome) => void): Promise<void> {
       if (!lanes.has(lane)) {
         const reason = `provider ${lane} is not configured`;
-        batch.targets.forEach((_, index) => {
+        for (let index = 0; index < batch.targets.length; index += 1) {
           report({ index, kind: 'failed', code: 'provider_disabled', reason });
-        });
+        }
         return Promise.resolve();
       }
       const alive = slots.filter((thread) => thread.alive);
       if (closing.signal.aborted || alive.length === 0) {
-        batch.targets.forEach((_, index) => {
+        for (let index = 0; index < batch.targets.length; index += 1) {
           report(unsent(index, closing.signal.aborted ? 'closed' : 'sender_crashed'));
-        });
+        }
         return Promise.resolve();
       }
       const thread = alive.reduce((least, other) => (other.inFlight < least.inFlight ? other : least));

@@ -15,8 +15,9 @@ import {
   TransportError,
 } from '../http/transport.ts';
 import { passingSlots, releaseAll } from '../passing-slots.ts';
-import type { Outcome, Provider, SendBatch, Target } from '../provider.ts';
+import type { Outcome, Provider, SendBatch, Target, Targets } from '../provider.ts';
 import { UnderWay } from '../under-way.ts';
+import { Upcoming } from '../upcoming.ts';
 import { type Answer, MEND_MS, verdictOfError } from '../verdict.ts';
 import { isDeviceToken } from './device-token.ts';
 import { type MessageOptions, type PreparedMessage, prepareMessage } from './message.ts';
@@ -129,9 +130,9 @@ class ApnsProvider implements Provider {
       message = prepareMessage(batch.message, 'notification.apns', this.#messageOptions);
     } catch (error) {
       const reason = (error as Error).message;
-      batch.targets.forEach((_, index) => {
+      for (let index = 0; index < batch.targets.length; index += 1) {
         report({ index, kind: 'failed', code: 'invalid_message', reason });
-      });
+      }
       return;
     }
     const topic = this.#topics.get(message.topic);
@@ -145,23 +146,14 @@ class ApnsProvider implements Provider {
       token: undefined,
     };
     const underWay = new UnderWay();
-    const targets = [...batch.targets.entries()].filter(([index, target]) => {
-      const problem = checkTarget(target);
-      if (problem) report({ index, ...problem });
-      return !problem;
-    });
-    for (let at = 0; at < targets.length; ) {
-      const slots = await this.#admit(topic, Math.min(REQUESTS_PER_TURN, targets.length - at));
+    const ready = new Upcoming(readyOf(batch.targets, report), REQUESTS_PER_TURN);
+    while (ready.count > 0) {
+      const slots = await this.#admit(topic, ready.count);
       if ('kind' in slots) {
-        report({ index: (targets[at] as [number, Target])[0], ...slots });
-        at += 1;
+        report({ ...slots, index: ready.take()[0] });
         continue;
       }
-      for (const slot of slots) {
-        const [index, { token }] = targets[at] as [number, Target];
-        underWay.add(this.#deliver(sending, index, token, slot));
-        at += 1;
-      }
+      for (const slot of slots) underWay.add(this.#deliver(sending, ...ready.take(), slot));
       await setImmediate();
     }
     await underWay.ended();
@@ -334,6 +326,20 @@ function shut(gate: Gate, { outcome, effect }: ApnsVerdict): ApnsVerdict {
   gate.shut({ code: outcome.code, reason: outcome.reason ?? outcome.code });
   const retryAfterMs = gate.refusal()?.retryAfterMs ?? MEND_MS;
   return { outcome: { ...outcome, retryAfterMs, isHeld: true }, effect };
+}
+
+/** Device tokens with their places in the batch; reports what is none. */
+function* readyOf(
+  targets: Targets,
+  report: (outcome: Outcome) => void,
+): Generator<[index: number, deviceToken: string]> {
+  let index = 0;
+  for (const target of targets) {
+    const problem = checkTarget(target);
+    if (problem) report({ ...problem, index });
+    else yield [index, target.token];
+    index += 1;
+  }
 }
 
 function checkTarget({ token, kind }: Target): Answer | undefined {

@@ -3,12 +3,13 @@ import type { LookupFunction } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import type { FcmConfig } from '../../../config/config.ts';
 import { AuthorizedService } from '../authorized-service.ts';
-import type { Provider, ProviderMessage, SendBatch, Target } from '../provider.ts';
+import type { Outcome, Provider, ProviderMessage, SendBatch, Target, Targets } from '../provider.ts';
 import { RemovalGuard } from '../removal-guard.ts';
 import { pathPrefix, readServiceUrl } from '../service-url.ts';
+import { Upcoming } from '../upcoming.ts';
 import type { Answer } from '../verdict.ts';
 import { checkMessage, EncodedMessage } from './message.ts';
-import { type FcmContext, type Ready, requestHeaders, Sending } from './sending.ts';
+import { type FcmContext, requestHeaders, Sending } from './sending.ts';
 import { readServiceAccount, tokenForm } from './service-account.ts';
 
 export interface FcmProviderOptions {
@@ -75,20 +76,15 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
   return {
     name: 'fcm',
     async send({ targets, message }: SendBatch, report) {
-      const { ready, refused } = encodeFor(targets, message);
       const sending = new Sending(context, report);
-      for (const [index, outcome] of refused) report({ index, ...outcome });
-      for (let at = 0; at < ready.length; ) {
-        const passages = await service.enter(1, Math.min(REQUESTS_PER_TURN, ready.length - at));
+      const ready = new Upcoming(readyOf(targets, message, report), REQUESTS_PER_TURN);
+      while (ready.count > 0) {
+        const passages = await service.enter(1, ready.count);
         if ('kind' in passages) {
-          report({ index: (ready[at] as Ready).index, ...passages });
-          at += 1;
+          report({ ...passages, index: ready.take().index });
           continue;
         }
-        for (const passage of passages) {
-          service.send(passage, sending.begin(ready[at] as Ready));
-          at += 1;
-        }
+        for (const passage of passages) service.send(passage, sending.begin(ready.take()));
         await setImmediate();
       }
       await sending.ended();
@@ -99,25 +95,21 @@ export function createFcmProvider(config: FcmConfig, options: FcmProviderOptions
   };
 }
 
-/** Encodes the batch's message once for each kind of target. */
-function encodeFor(
-  targets: readonly Target[],
-  message: ProviderMessage,
-): { ready: Ready[]; refused: [index: number, Answer][] } {
+/** Targets that can be sent to, with the batch's message, encoded once for each kind of them; reports the others. */
+function* readyOf(targets: Targets, message: ProviderMessage, report: (outcome: Outcome) => void) {
   const encoded = new Map<Target['kind'], EncodedMessage | Answer>();
-  const ready: Ready[] = [];
-  const refused: [number, Answer][] = [];
-  for (const [index, target] of targets.entries()) {
+  let index = 0;
+  for (const target of targets) {
     const { kind } = target;
     let result = encoded.get(kind);
     if (!result) {
       result = encode(message, kind);
       encoded.set(kind, result);
     }
-    if (result instanceof EncodedMessage) ready.push({ index, target, message: result });
-    else refused.push([index, result]);
+    if (result instanceof EncodedMessage) yield { index, target, message: result };
+    else report({ ...result, index });
+    index += 1;
   }
-  return { ready, refused };
 }
 
 /** The message, or the words why it cannot be sent to such a target. */

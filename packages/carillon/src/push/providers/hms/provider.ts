@@ -120,13 +120,13 @@ export function createHmsProvider(config: HmsConfig, options: HmsProviderOptions
         checkMessage(message, 'notification.hms');
       } catch (error) {
         const reason = (error as Error).message;
-        targets.forEach((_, index) => {
+        for (let index = 0; index < targets.length; index += 1) {
           report({ index, kind: 'failed', code: 'invalid_message', reason });
-        });
+        }
         return;
       }
       await Promise.all(
-        groupsOf(targets).map(async (group) => {
+        groupsOf([...targets]).map(async (group) => {
           const { sure, doubtful } = outcomesOf(group, await sendGroup(group, message));
           const accepted = sure.filter(({ kind }) => kind === 'accepted').length;
           guard.accept(accepted);

@@ -206,13 +206,13 @@ export function createWebPushProvider(config: WebPushConfig, options: WebPushPro
       try {
         message = prepareMessage(batch.message, 'notification.webpush');
       } catch (error) {
-        batch.targets.forEach((_, index) => {
+        for (let index = 0; index < batch.targets.length; index += 1) {
           report(failed(index, 'invalid_message', (error as Error).message));
-        });
+        }
         return;
       }
       const byOrigin = new Map<string, Addressed[]>();
-      for (const [index, target] of batch.targets.entries()) {
+      for (const [index, target] of [...batch.targets].entries()) {
         const addressed = address(target, index);
         if ('kind' in addressed) report(addressed);
         else {
