@@ -17,7 +17,7 @@ const APN_BATCH = 1_000;
 const CALLS = 2;
 const WEB_PUSH_REQUESTS = 100;
 
-export type Library = Exclude<Subject, 'carillon' | 'node:http2' | 'go-fcm'>;
+export type Library = Exclude<Subject, 'carillon' | 'node:http2' | 'gorush'>;
 
 export function createLibrarySender(subject: Library, sink: SinkAddress): Sender {
   switch (subject) {
@@ -107,10 +107,12 @@ function webPushLibrary(sink: SinkAddress): Sender {
   };
 }
 
-async function inCalls<T>(
+/** @param calls under way at once */
+export async function inCalls<T>(
   items: readonly T[],
   size: number,
   call: (batch: readonly T[], startedAt: number) => Promise<void>,
+  calls = CALLS,
 ): Promise<void> {
   let next = 0;
   const work = async () => {
@@ -120,5 +122,5 @@ async function inCalls<T>(
       await call(batch, performance.now());
     }
   };
-  await Promise.all(Array.from({ length: CALLS }, work));
+  await Promise.all(Array.from({ length: calls }, work));
 }

@@ -3,13 +3,18 @@
 export const VENDORS = ['fcm', 'apns', 'hms', 'webpush'] as const;
 export type Vendor = (typeof VENDORS)[number];
 
-/** Who sends: Carillon through sender threads, a library as it is, or Node's HTTP/2 with nothing around it. */
-export type Subject = 'carillon' | 'firebase-admin' | 'go-fcm' | 'node-apn' | 'web-push' | 'node:http2';
+/** Who sends: Carillon through sender threads, a library or server as it is, or Node's HTTP/2 with nothing around it. */
+export type Subject = 'carillon' | 'firebase-admin' | 'gorush' | 'node-apn' | 'web-push' | 'node:http2';
 
 export interface SinkAddress {
   readonly url: string;
   /** The certificate to trust, PEM. */
   readonly ca: string;
+}
+
+export interface ServerPlace {
+  readonly program: string;
+  readonly folder: string;
 }
 
 export type SenderRequest =
@@ -20,9 +25,8 @@ export type SenderRequest =
       readonly sink: SinkAddress;
       /** Sender threads, for Carillon. */
       readonly threads: number;
-      /** What is to be shown, for senders that do not have it from us. */
-      readonly title: string;
-      readonly body: string;
+      /** Where the subject is a server of its own: its program, and a folder for its files. */
+      readonly server?: ServerPlace;
     }
   /** Make the targets number `from` and up, all different, before the clock runs. */
   | { readonly type: 'make'; readonly from: number; readonly count: number }
@@ -30,7 +34,8 @@ export type SenderRequest =
   | { readonly type: 'send' };
 
 export type SenderReply =
-  | { readonly type: 'ready' }
+  /** `pids`: whose CPU and memory count. */
+  | { readonly type: 'ready'; readonly pids: readonly number[] }
   | { readonly type: 'made' }
   /** Milliseconds from handing a push over to its outcome. */
   | {

@@ -3,6 +3,7 @@ import type { Target } from '../../packages/carillon/src/push/providers/provider
 import { percentile } from '../support/statistics.ts';
 import { createBareSender } from './bare-sender.ts';
 import { createCarillonSender } from './carillon-sender.ts';
+import { startGorush } from './gorush-sender.ts';
 import { createLibrarySender, type Library } from './library-senders.ts';
 import type { SenderReply, SenderRequest } from './messages.ts';
 import { targetsOf } from './targets.ts';
@@ -37,21 +38,27 @@ async function send(): Promise<void> {
   reply({ type: 'sent', accepted, other, p50Ms, p99Ms });
 }
 
-process.on('message', (request: SenderRequest) => {
-  if (request.type === 'send') {
-    void send();
-    return;
-  }
-  if (request.type === 'make') {
-    targets = makeTargets(request.from, request.count);
-    reply({ type: 'made' });
-    return;
-  }
-  const { subject, vendor, sink, threads } = request;
+async function prepare(request: Extract<SenderRequest, { type: 'prepare' }>): Promise<void> {
+  const { subject, vendor, sink, threads, server } = request;
+  const pids = [process.pid];
   makeTargets = (from, count) => targetsOf(vendor, sink, from, count);
   if (subject === 'carillon') sender = createCarillonSender(vendor, sink, threads);
   else if (subject === 'node:http2') sender = createBareSender(sink, threads);
-  else sender = createLibrarySender(subject as Library, sink);
-  reply({ type: 'ready' });
+  else if (server) {
+    const gorush = await startGorush(server);
+    sender = gorush.sender;
+    // What it takes to ask for pushes is its user's.
+    pids.splice(0, 1, gorush.pid);
+  } else sender = createLibrarySender(subject as Library, sink);
+  reply({ type: 'ready', pids });
+}
+
+process.on('message', (request: SenderRequest) => {
+  if (request.type === 'send') void send();
+  else if (request.type === 'prepare') void prepare(request);
+  else {
+    targets = makeTargets(request.from, request.count);
+    reply({ type: 'made' });
+  }
 });
 process.on('disconnect', () => process.exit());

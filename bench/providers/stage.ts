@@ -6,11 +6,12 @@ import { Peer } from '../support/child.ts';
 import { cpuBetween, cpuByThread, peakRssMiB, totalCpu } from '../support/process-usage.ts';
 import type { Progress } from '../support/progress.ts';
 import { type Result, result } from '../support/suite.ts';
-import { BODY, TITLE } from './carillon-sender.ts';
-import type { SenderReply, SenderRequest, SinkAddress, Subject, Vendor } from './messages.ts';
+import { GORUSH_SINK_PORT } from './gorush-sender.ts';
+import type { SenderReply, SenderRequest, ServerPlace, SinkAddress, Subject, Vendor } from './messages.ts';
 
 type Listening = Extract<SinkReply, { type: 'listening' }>;
 type Counts = Extract<SinkReply, { type: 'counts' }>;
+type Ready = Extract<SenderReply, { type: 'ready' }>;
 type Sent = Extract<SenderReply, { type: 'sent' }>;
 
 /**
@@ -19,10 +20,17 @@ type Sent = Extract<SenderReply, { type: 'sent' }>;
  */
 const WARM_UP: Record<Vendor, number> = { fcm: 100_000, apns: 100_000, hms: 300_000, webpush: 10_000 };
 const HOLD_STEP = 50_000;
-const GO_FCM = join(import.meta.dirname, 'go-fcm');
+const GORUSH = join(import.meta.dirname, 'gorush');
 
 interface RunningSink extends SinkAddress {
   readonly peer: Peer<SinkRequest>;
+}
+
+interface RunningSender {
+  readonly peer: Peer<SenderRequest>;
+  readonly sink: RunningSink;
+  /** Whose CPU and memory count. */
+  readonly pids: readonly number[];
 }
 
 export interface Case {
@@ -71,6 +79,8 @@ export class ProviderStage {
   readonly #progress: Progress;
   readonly #extent: Extent;
   #sink: Promise<RunningSink> | undefined;
+  /** The same, at the only port that gorush sends to. */
+  #gorushSink: Promise<RunningSink> | undefined;
   #next = 0;
 
   constructor(folder: string, threads: number, extent: Extent, progress: Progress) {
@@ -83,15 +93,21 @@ export class ProviderStage {
   get conditions(): string[] {
     return [
       `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; before each measurement the same subject sends ${warmUps(this.#extent)}; all of a vendor take turns, and of ${this.#extent.rounds} rounds the median counts`,
-      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin and go-fcm (what gorush sends with): sendEach of 500, two calls under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
+      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin: sendEach of 500, two calls under way; gorush: 8 workers, which send 500 at a time, 16 requests of 500 under way, at a sink of its own; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
       'latency is from handing a push over (its batch, its call) to its outcome; HMS carries 1,000 pushes in a request',
     ];
   }
 
-  /** The same one for all. */
+  /** The same one for all but gorush. */
   sink(): Promise<RunningSink> {
     this.#sink ??= this.#startSink();
     return this.#sink;
+  }
+
+  #sinkOf(subject: Subject): Promise<RunningSink> {
+    if (subject !== 'gorush') return this.sink();
+    this.#gorushSink ??= this.#startSink(GORUSH_SINK_PORT);
+    return this.#gorushSink;
   }
 
   /**
@@ -99,40 +115,41 @@ export class ProviderStage {
    * on on the machine. Of each the median round counts, by pushes per second.
    */
   async measure(cases: readonly Case[]): Promise<Measured[]> {
-    const sink = await this.sink();
-    const senders: Peer<SenderRequest>[] = [];
+    const senders: RunningSender[] = [];
     const all: Round[][] = cases.map(() => []);
     try {
       for (const one of cases) {
         this.#progress.step(`${one.vendor}, ${calledOf(one)}: warm-up`);
-        senders.push(await this.#startSender(one, sink));
+        senders.push(await this.#startSender(one));
       }
       for (let round = 1; round <= this.#extent.rounds; round++) {
         for (const [at, one] of cases.entries()) {
           this.#progress.step(`${one.vendor}, ${calledOf(one)}: ${one.count.toLocaleString('en')} pushes`);
-          await sink.peer.ask({ type: 'expect', count: one.count }, 'expecting');
-          const round = await this.#send(senders[at] as Peer<SenderRequest>, sink, one.count);
-          const problems = problemsOf(await this.#arrived(sink, one.count), one.count - round.sent.accepted);
+          const sender = senders[at] as RunningSender;
+          await sender.sink.peer.ask({ type: 'expect', count: one.count }, 'expecting');
+          const round = await this.#send(sender, one.count);
+          const arrived = await this.#arrived(sender.sink, one.count);
+          const problems = problemsOf(arrived, one.count - round.sent.accepted);
           all[at]?.push({ ...round, problems });
         }
       }
-      return cases.map((one, at) => measuredOf(one, all[at] ?? [], senders[at]?.pid ?? 0));
+      return cases.map((one, at) => measuredOf(one, all[at] ?? [], senders[at]?.pids ?? []));
     } finally {
-      for (const sender of senders) await sender.stop();
+      for (const { peer } of senders) await peer.stop();
     }
   }
 
   /** Sends step after step until the time is over; the sink counts all steps as one. */
   async hold(vendor: Vendor, seconds: number) {
-    const sink = await this.sink();
     this.#progress.step(`${vendor}, carillon: for ${seconds} s`);
-    const sender = await this.#startSender({ vendor, subject: 'carillon', count: HOLD_STEP }, sink);
+    const sender = await this.#startSender({ vendor, subject: 'carillon', count: HOLD_STEP });
+    const { sink } = sender;
     try {
       await sink.peer.ask({ type: 'expect', count: Number.MAX_SAFE_INTEGER }, 'expecting');
       const startedAt = performance.now();
       const steps = [];
       while (performance.now() - startedAt < seconds * 1000) {
-        steps.push(await this.#send(sender, sink, HOLD_STEP));
+        steps.push(await this.#send(sender, HOLD_STEP));
         this.#progress.update(`${steps.length * HOLD_STEP} pushes`);
       }
       const lasted = (performance.now() - startedAt) / 1000;
@@ -145,7 +162,7 @@ export class ProviderStage {
         cpuMicros: mean(steps.map(({ cpuMicros }) => cpuMicros)),
         p50Ms: mean(steps.map(({ sent }) => sent.p50Ms)),
         p99Ms: Math.max(...steps.map(({ sent }) => sent.p99Ms)),
-        rssMiB: peakRssMiB(sender.pid),
+        rssMiB: rssOf(sender.pids),
       };
       return {
         result: result(`${vendor} for ${seconds} s`, 'carillon', figures),
@@ -156,55 +173,58 @@ export class ProviderStage {
         lasted,
       };
     } finally {
-      await sender.stop();
+      await sender.peer.stop();
     }
   }
 
   async close(): Promise<void> {
-    await (await this.#sink)?.peer.stop();
+    for (const sink of await Promise.all([this.#sink, this.#gorushSink])) await sink?.peer.stop();
   }
 
-  async #startSink(): Promise<RunningSink> {
+  /** @param port any that is free when absent */
+  async #startSink(port = 0): Promise<RunningSink> {
     const peer = new Peer<SinkRequest>('the sink', sinkProcess());
-    const { url, ca } = await peer.ask<Listening>({ type: 'listen' }, 'listening');
+    const { url, ca } = await peer.ask<Listening>({ type: 'listen', port }, 'listening');
     return { peer, url, ca };
   }
 
+  async #gorush(): Promise<ServerPlace> {
+    this.#progress.step('gorush: built, unless it was before (two minutes)');
+    const [program] = await go(GORUSH, 'github.com/appleboy/gorush');
+    return { program: program as string, folder: this.#folder };
+  }
+
   /** Starts it and warms it up. */
-  async #startSender(
-    { vendor, subject, threads = this.#threads }: Case,
-    sink: RunningSink,
-  ): Promise<Peer<SenderRequest>> {
+  async #startSender({ vendor, subject, threads = this.#threads }: Case): Promise<RunningSender> {
+    const sink = await this.#sinkOf(subject);
     const caFile = join(this.#folder, `${subject}.pem`);
     writeFileSync(caFile, sink.ca);
-    const [program] = subject === 'go-fcm' ? await go(GO_FCM) : [];
-    const sender = new Peer<SenderRequest>(subject, new URL('./sender-process.ts', import.meta.url), {
+    const server = subject === 'gorush' ? { server: await this.#gorush() } : {};
+    const peer = new Peer<SenderRequest>(subject, new URL('./sender-process.ts', import.meta.url), {
       env: { NODE_EXTRA_CA_CERTS: caFile, SSL_CERT_FILE: caFile },
-      ...(program === undefined ? {} : { program }),
     });
     try {
       const { url, ca } = sink;
-      const request = { subject, vendor, sink: { url, ca }, threads, title: TITLE, body: BODY } as const;
-      await sender.ask({ type: 'prepare', ...request }, 'ready');
-      await this.#send(sender, sink, WARM_UP[vendor] * this.#extent.warmUpShare);
+      const request = { type: 'prepare', subject, vendor, sink: { url, ca }, threads, ...server } as const;
+      const { pids } = await peer.ask<Ready>(request, 'ready');
+      const sender = { peer, sink, pids };
+      await this.#send(sender, WARM_UP[vendor] * this.#extent.warmUpShare);
       return sender;
     } catch (error) {
-      await sender.stop();
+      await peer.stop();
       throw error;
     }
   }
 
-  async #send(sender: Peer<SenderRequest>, { peer: sink }: RunningSink, count: number) {
-    await sender.ask({ type: 'make', from: this.#next, count }, 'made');
-    const before = [cpuByThread(sender.pid), cpuByThread(sink.pid)] as const;
+  async #send({ peer, sink, pids }: RunningSender, count: number) {
+    await peer.ask({ type: 'make', from: this.#next, count }, 'made');
+    const cpu = cpuOf(pids);
+    const sinkCpu = cpuOf([sink.peer.pid]);
     const startedAt = performance.now();
-    const sent = await sender.ask<Sent>({ type: 'send' }, 'sent');
+    const sent = await peer.ask<Sent>({ type: 'send' }, 'sent');
     const seconds = (performance.now() - startedAt) / 1000;
-    const [cpu, sinkCpu] = [sender.pid, sink.pid].map((pid, at) =>
-      totalCpu(cpuBetween(before[at] as (typeof before)[0], cpuByThread(pid))),
-    ) as [number, number];
     this.#next += count;
-    return { sent, seconds, cpuMicros: cpu / count, sinkMicros: sinkCpu / count };
+    return { sent, seconds, cpuMicros: cpu() / count, sinkMicros: sinkCpu() / count };
   }
 
   /** What came since the sink was told to expect. */
@@ -214,11 +234,21 @@ export class ProviderStage {
   }
 }
 
+/** Gives back what tells how many µs of CPU they have used since. */
+function cpuOf(pids: readonly number[]): () => number {
+  const before = pids.map((pid) => [pid, cpuByThread(pid)] as const);
+  return () => before.reduce((sum, [pid, cpu]) => sum + totalCpu(cpuBetween(cpu, cpuByThread(pid))), 0);
+}
+
+function rssOf(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + peakRssMiB(pid), 0);
+}
+
 function calledOf({ subject, threads }: Case): string {
   return [subject, ...(threads ? [`${threads} thread${threads > 1 ? 's' : ''}`] : [])].join(', ');
 }
 
-function measuredOf(measured: Case, rounds: readonly Round[], pid: number): Measured {
+function measuredOf(measured: Case, rounds: readonly Round[], pids: readonly number[]): Measured {
   const { vendor, count } = measured;
   const name = `${vendor} to ${count.toLocaleString('en')}`;
   const middle = rounds.toSorted((one, other) => one.seconds - other.seconds)[rounds.length >> 1] as Round;
@@ -228,7 +258,7 @@ function measuredOf(measured: Case, rounds: readonly Round[], pid: number): Meas
     cpuMicros,
     p50Ms: sent.p50Ms,
     p99Ms: sent.p99Ms,
-    rssMiB: peakRssMiB(pid),
+    rssMiB: rssOf(pids),
   };
   const problems = rounds.flatMap((round) => round.problems);
   return {

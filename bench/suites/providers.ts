@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { withoutGo } from '../../e2e/support/sdks.ts';
 import { type Ceiling, ceilingOf } from '../providers/ceiling.ts';
+import { withoutGorush } from '../providers/gorush-sender.ts';
 import type { Library } from '../providers/library-senders.ts';
 import { type Subject, VENDORS, type Vendor } from '../providers/messages.ts';
 import { type Case, type Extent, type Measured, ProviderStage } from '../providers/stage.ts';
@@ -50,9 +50,11 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
   const stage = new ProviderStage(folder, threads, quick ? QUICK : WHOLE, progress);
   try {
     if (flags.hold !== undefined) return await hold(stage, wholeNumber(flags.hold, 'hold', 60));
+    const gorushLacks = await withoutGorush();
     const measured: Measured[] = [];
     for (const vendor of VENDORS) {
-      measured.push(...(await stage.measure(casesOf(vendor, threads, quick ? QUICK_SHARE : 1))));
+      const cases = casesOf(vendor, threads, quick ? QUICK_SHARE : 1, gorushLacks === undefined);
+      measured.push(...(await stage.measure(cases)));
     }
     progress.step('the sink’s ceiling, by h2load');
     const ceiling = await ceilingOf(await stage.sink(), folder, quick ? 50_000 : 200_000);
@@ -63,7 +65,7 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
         ...sinkNotes(measured),
         '',
         ...ratios(measured),
-        ...goNotes(measured),
+        ...gorushNotes(measured, gorushLacks),
         ...ceilingNotes(ceiling),
       ],
       failures: measured.flatMap(({ failures }) => failures),
@@ -75,7 +77,7 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
 }
 
 /** Each vendor through Carillon by the default and by one thread, and beside its library on the same sink. */
-function casesOf(vendor: Vendor, threads: number, share: number): Case[] {
+function casesOf(vendor: Vendor, threads: number, share: number, withGorush: boolean): Case[] {
   const subject = PEERS[vendor];
   const count = COUNTS[vendor].carillon * share;
   const own = { vendor, subject: 'carillon', count } as const;
@@ -84,7 +86,7 @@ function casesOf(vendor: Vendor, threads: number, share: number): Case[] {
     ...(subject ? [{ vendor, subject, count: COUNTS[vendor].peer * share }] : []),
     ...(threads > 1 ? [{ ...own, threads: 1, count: count / 2 }] : []),
     ...(vendor === 'fcm' ? [{ ...own, subject: 'node:http2' } as const] : []),
-    ...(vendor === 'fcm' && !withoutGo ? [{ ...own, subject: 'go-fcm' } as const] : []),
+    ...(vendor === 'fcm' && withGorush ? [{ ...own, subject: 'gorush' } as const] : []),
   ];
 }
 
@@ -142,13 +144,13 @@ function ceilingResults(ceiling: Ceiling | undefined): Result[] {
   return ceiling ? [result('fcm requests', 'h2load', { perSecond: ceiling.perSecond })] : [];
 }
 
-function goNotes(measured: readonly Measured[]): string[] {
-  if (withoutGo) return ['', `go-fcm, the library that gorush sends with, was not measured: it ${withoutGo}`];
+function gorushNotes(measured: readonly Measured[], lacks: string | undefined): string[] {
+  if (lacks) return ['', `gorush was not measured: it ${lacks}`];
   const rate = (subject: Subject) =>
     measured.find(({ measured: one }) => one.subject === subject && one.threads === undefined)?.result
       .perSecond;
-  const times = ((rate('carillon') ?? 0) / (rate('go-fcm') ?? Number.NaN)).toFixed(2);
-  return [`  fcm: ${times} × go-fcm, the library that gorush sends with (wanted: 1)`];
+  const times = ((rate('carillon') ?? 0) / (rate('gorush') ?? Number.NaN)).toFixed(2);
+  return [`  fcm: ${times} × gorush, on a sink of its own (wanted: 1)`];
 }
 
 function ceilingNotes(ceiling: Ceiling | undefined): string[] {

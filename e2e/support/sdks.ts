@@ -50,12 +50,17 @@ export async function python(folder: string, program: string): Promise<readonly 
   return ['env', `PYTHONPATH=${packages}`, 'python3', join(PROGRAMS, folder, program)];
 }
 
-/** The command of a Go program in a folder of e2e/sdk/, or in one by its whole path, which is built unless it was. */
-export async function go(folder: string): Promise<readonly string[]> {
+/**
+ * The command of a Go program in a folder of e2e/sdk/, or in one by its whole path, which is built unless it was.
+ * @param tool the program of another module, which the folder's `go.mod` names, in place of the folder's own
+ */
+export async function go(folder: string, tool?: string): Promise<readonly string[]> {
   const source = resolve(PROGRAMS, folder);
-  const files = ['main.go', 'go.mod', 'go.sum'].map((file) => join(source, file));
+  const files = [...(tool ? [] : ['main.go']), 'go.mod', 'go.sum'].map((file) => join(source, file));
   const built = await keep(basename(source), files, (target) =>
-    run(goPath() as string, ['build', '-buildvcs=false', '-o', join(target, 'client'), '.'], { cwd: source }),
+    run(goPath() as string, ['build', '-buildvcs=false', '-o', join(target, 'client'), tool ?? '.'], {
+      cwd: source,
+    }),
   );
   return [join(built, 'client')];
 }
