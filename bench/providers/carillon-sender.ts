@@ -83,7 +83,7 @@ function setupOf(vendor: Vendor, { url }: SinkAddress): ProviderSetup {
         subject: 'mailto:bench@example.com',
         vapid_public_key: vapid.publicKey,
         vapid_private_key: vapid.privateKey,
-        insecure_endpoint_origins: [url],
+        insecure_endpoint_origins: [new URL(url).origin],
       },
     },
   });

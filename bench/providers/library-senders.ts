@@ -54,7 +54,7 @@ function nodeApn(sink: SinkAddress): Sender {
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   const provider = new apn.Provider({
     address: hostname,
-    port: Number(port),
+    port: Number(port) || 443,
     ca: [sink.ca],
     production: true,
     token: {

@@ -6,7 +6,6 @@ import { Peer } from '../support/child.ts';
 import { cpuBetween, cpuByThread, peakRssMiB, totalCpu } from '../support/process-usage.ts';
 import type { Progress } from '../support/progress.ts';
 import { type Result, result } from '../support/suite.ts';
-import { GORUSH_SINK_PORT } from './gorush-sender.ts';
 import type { SenderReply, SenderRequest, ServerPlace, SinkAddress, Subject, Vendor } from './messages.ts';
 
 type Listening = Extract<SinkReply, { type: 'listening' }>;
@@ -78,36 +77,31 @@ export class ProviderStage {
   readonly #threads: number;
   readonly #progress: Progress;
   readonly #extent: Extent;
+  readonly #sinkPort: number;
   #sink: Promise<RunningSink> | undefined;
-  /** The same, at the only port that gorush sends to. */
-  #gorushSink: Promise<RunningSink> | undefined;
   #next = 0;
 
-  constructor(folder: string, threads: number, extent: Extent, progress: Progress) {
+  /** @param sinkPort 0: any that is free */
+  constructor(folder: string, threads: number, extent: Extent, progress: Progress, sinkPort = 0) {
     this.#extent = extent;
     this.#folder = folder;
     this.#threads = threads;
     this.#progress = progress;
+    this.#sinkPort = sinkPort;
   }
 
   get conditions(): string[] {
     return [
       `a sink on the same machine over TLS and HTTP/2, in a process of its own, which checks no credentials and counts each target; before each measurement the same subject sends ${warmUps(this.#extent)}; all of a vendor take turns, and of ${this.#extent.rounds} rounds the median counts`,
-      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin: sendEach of 500, two calls under way; gorush: 8 workers, which send 500 at a time, 16 requests of 500 under way, at a sink of its own; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
+      `carillon: ${this.#threads} sender threads, 16 batches under way, unless the subject says other; firebase-admin: sendEach of 500, two calls under way; gorush: 8 workers, which send 500 at a time, 16 requests of 500 under way; node-apn: 1,000 a call, two under way; web-push: 100 requests under way, connections kept; node:http2: as many threads with 100 requests under way each, which do nothing else: what Node’s own HTTP/2 can do`,
       'latency is from handing a push over (its batch, its call) to its outcome; HMS carries 1,000 pushes in a request',
     ];
   }
 
-  /** The same one for all but gorush. */
+  /** The same one for all. */
   sink(): Promise<RunningSink> {
     this.#sink ??= this.#startSink();
     return this.#sink;
-  }
-
-  #sinkOf(subject: Subject): Promise<RunningSink> {
-    if (subject !== 'gorush') return this.sink();
-    this.#gorushSink ??= this.#startSink(GORUSH_SINK_PORT);
-    return this.#gorushSink;
   }
 
   /**
@@ -178,13 +172,13 @@ export class ProviderStage {
   }
 
   async close(): Promise<void> {
-    for (const sink of await Promise.all([this.#sink, this.#gorushSink])) await sink?.peer.stop();
+    await (await this.#sink)?.peer.stop();
   }
 
-  /** @param port any that is free when absent */
-  async #startSink(port = 0): Promise<RunningSink> {
+  async #startSink(): Promise<RunningSink> {
     const peer = new Peer<SinkRequest>('the sink', sinkProcess());
-    const { url, ca } = await peer.ask<Listening>({ type: 'listen', port }, 'listening');
+    const listen = { type: 'listen', port: this.#sinkPort } as const;
+    const { url, ca } = await peer.ask<Listening>(listen, 'listening');
     return { peer, url, ca };
   }
 
@@ -196,7 +190,7 @@ export class ProviderStage {
 
   /** Starts it and warms it up. */
   async #startSender({ vendor, subject, threads = this.#threads }: Case): Promise<RunningSender> {
-    const sink = await this.#sinkOf(subject);
+    const sink = await this.sink();
     const caFile = join(this.#folder, `${subject}.pem`);
     writeFileSync(caFile, sink.ca);
     const server = subject === 'gorush' ? { server: await this.#gorush() } : {};

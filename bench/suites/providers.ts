@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ceiling, ceilingOf } from '../providers/ceiling.ts';
-import { withoutGorush } from '../providers/gorush-sender.ts';
+import { GORUSH_SINK_PORT, withoutGorush } from '../providers/gorush-sender.ts';
 import type { Library } from '../providers/library-senders.ts';
 import { type Subject, VENDORS, type Vendor } from '../providers/messages.ts';
 import { type Case, type Extent, type Measured, ProviderStage } from '../providers/stage.ts';
@@ -47,10 +47,11 @@ export const providersSuite: Suite = {
 async function runProviders({ quick, flags, progress }: RunOptions): Promise<SuiteReport> {
   const threads = wholeNumber(flags.threads, 'threads', Math.min(availableParallelism(), MOST_THREADS));
   const folder = mkdtempSync(join(tmpdir(), 'bench-providers-'));
-  const stage = new ProviderStage(folder, threads, quick ? QUICK : WHOLE, progress);
+  const gorushLacks = await withoutGorush();
+  const sinkPort = gorushLacks === undefined ? GORUSH_SINK_PORT : 0;
+  const stage = new ProviderStage(folder, threads, quick ? QUICK : WHOLE, progress, sinkPort);
   try {
     if (flags.hold !== undefined) return await hold(stage, wholeNumber(flags.hold, 'hold', 60));
-    const gorushLacks = await withoutGorush();
     const measured: Measured[] = [];
     for (const vendor of VENDORS) {
       const cases = casesOf(vendor, threads, quick ? QUICK_SHARE : 1, gorushLacks === undefined);
@@ -67,6 +68,9 @@ async function runProviders({ quick, flags, progress }: RunOptions): Promise<Sui
         ...ratios(measured),
         ...gorushNotes(measured, gorushLacks),
         ...ceilingNotes(ceiling),
+        ...(quick
+          ? ['', 'A quick run ends before the senders’ code is compiled; judge by a whole one.']
+          : []),
       ],
       failures: measured.flatMap(({ failures }) => failures),
     };
@@ -150,7 +154,7 @@ function gorushNotes(measured: readonly Measured[], lacks: string | undefined): 
     measured.find(({ measured: one }) => one.subject === subject && one.threads === undefined)?.result
       .perSecond;
   const times = ((rate('carillon') ?? 0) / (rate('gorush') ?? Number.NaN)).toFixed(2);
-  return [`  fcm: ${times} × gorush, on a sink of its own (wanted: 1)`];
+  return [`  fcm: ${times} × gorush, on the same sink (wanted: 1)`];
 }
 
 function ceilingNotes(ceiling: Ceiling | undefined): string[] {

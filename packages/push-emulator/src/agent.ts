@@ -10,7 +10,8 @@ export function emulatorAgent({ httpsUrl, ca }: PushEmulator): Agent {
   const address = hostname.replace(/^\[|\]$/g, '');
   return new Agent({
     ca,
-    port: Number(port),
+    // A URL keeps no port that is its scheme's own.
+    port: Number(port) || 443,
     lookup: (_, { all }, done) => {
       const family = address.includes(':') ? 6 : 4;
       if (all) done(null, [{ address, family }]);

@@ -28,7 +28,8 @@ export function redirectVendors({
     const url = APPLE.test(host) ? apnsUrl : OTHERS.some((one) => one.test(host)) ? httpsUrl : undefined;
     if (url === undefined) return undefined;
     const { hostname, port } = new URL(url);
-    return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
+    // A URL keeps no port that is its scheme's own.
+    return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 443 };
   };
 
   const trusted = getCACertificates('default');
