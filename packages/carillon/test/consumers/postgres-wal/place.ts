@@ -3,6 +3,8 @@ import { setTimeout } from 'node:timers/promises';
 import type { PostgresWalOptions } from '../../../src/config/config.ts';
 import { DatabaseParkingLot } from '../../../src/consumers/parking.ts';
 import { PostgresWalConsumer } from '../../../src/consumers/postgres-wal/consumer.ts';
+import { decodeFrame, type Frame } from '../../../src/consumers/postgres-wal/pgoutput.ts';
+import { type SettledNote, WalPosition } from '../../../src/consumers/postgres-wal/wal-position.ts';
 import type { Database } from '../../../src/storage/database.ts';
 import { openDatabase } from '../../../src/storage/open.ts';
 import { createPostgresDatabase } from '../../support/database.ts';
@@ -18,6 +20,9 @@ const SEEN = 'CREATE TABLE seen (at bigserial PRIMARY KEY, n int NOT NULL, parti
 export async function noteSeen(db: Database, { n, partition = 0 }: Numbered): Promise<void> {
   await db.query('INSERT INTO seen (n, partition) VALUES ($1, $2)', [n, partition]);
 }
+
+/** What streaming replication puts before each message: a tag, two places in the log and a time. */
+const DATA_HEADER = Buffer.concat([Buffer.from('w'), Buffer.alloc(24)]);
 
 const OPTIONS: PostgresWalOptions = {
   dsn: '',
@@ -117,8 +122,34 @@ export class WalPlace implements ConsumerPlace {
     return row?.rows ?? 0;
   }
 
+  /**
+   * Nothing is left that the next reader would carry out. The slot itself may still send a transaction: a reader that was
+   * closed between the last row and the commit behind it has carried out all of it, and noted that.
+   */
   async assertEmpty(): Promise<void> {
-    assert.equal(await this.pending(), 0);
+    const changes = await this.db.query<{ data: Buffer }>(
+      `SELECT data FROM pg_logical_slot_peek_binary_changes($1, NULL, NULL,
+         'proto_version', '1', 'publication_names', 'commands_pub')`,
+      [this.slot],
+    );
+    const [noted] = await this.db.query<{ settled: SettledNote }>(
+      'SELECT settled FROM carillon_wal_progress WHERE slot = $1',
+      [this.slot],
+    );
+    const position = new WalPosition(0n, noted?.settled);
+    let partitionAt = -1;
+    let left = 0;
+    for (const { data } of changes) {
+      const frame = decodeFrame(Buffer.concat([DATA_HEADER, data]));
+      assert.equal(frame.kind, 'data');
+      const { message } = frame as Extract<Frame, { kind: 'data' }>;
+      if (message.kind === 'begin') position.begin(message.lsn);
+      else if (message.kind === 'relation')
+        partitionAt = message.columns.findIndex(({ name }) => name === 'partition');
+      else if (message.kind === 'insert') left += position.add(message.values[partitionAt] ?? '') ? 1 : 0;
+      else if (message.kind === 'commit') position.commit(message.endLsn);
+    }
+    assert.equal(left, 0);
   }
 
   /** The numbers in `seen`, in order. */
