@@ -1,5 +1,5 @@
 /** gorush as its users run it: a server of its own, asked over HTTP. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -22,12 +22,16 @@ const WORKERS = 8;
 const REQUESTS = 16;
 const START_TIMEOUT_MS = 20_000;
 const ANDROID = 2;
+/** Runs what follows with mounts of its own, and ends it with its parent. */
+const ALONE = ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount'];
 
 /** Why it cannot be measured here; undefined when it can. */
 export async function withoutGorush(): Promise<string | undefined> {
   if (withoutGo) return withoutGo;
-  if (process.platform !== 'linux' || process.getuid?.() !== 0)
-    return 'needs Linux and root, to have a hosts file of its own that leads fcm.googleapis.com to the sink';
+  // Root in a container may not.
+  const [command, ...args] = [...ALONE, 'true'];
+  if (spawnSync(command as string, args).status !== 0)
+    return 'needs Linux, and the right to a mount namespace (root), for a hosts file that leads fcm.googleapis.com to the sink';
   return (await isFree(GORUSH_SINK_PORT)) ? undefined : `needs port ${GORUSH_SINK_PORT} for its sink`;
 }
 
@@ -42,7 +46,8 @@ export async function startGorush({
   const config = join(folder, 'config.yml');
   writeFileSync(config, JSON.stringify(configOf(folder, port)));
   const inside = ['sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', hosts, program, '-c', config];
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'unshare', '--mount', ...inside], {
+  const [command, ...args] = [...ALONE, ...inside];
+  const child = spawn(command as string, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let words = '';

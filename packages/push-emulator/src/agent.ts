@@ -1,17 +1,16 @@
 import { Agent } from 'node:https';
 import type { PushEmulator } from './emulator.ts';
+import { addressOf } from './tls.ts';
 
 /**
  * An agent for `node:https`, and libraries on it such as `web-push`, that finds the emulator under every name: endpoints of Chromium's
  * stand at a host of Google's. Only `Host` and the path tell which service is meant.
  */
 export function emulatorAgent({ httpsUrl, ca }: PushEmulator): Agent {
-  const { hostname, port } = new URL(httpsUrl);
-  const address = hostname.replace(/^\[|\]$/g, '');
+  const { host: address, port } = addressOf(httpsUrl);
   return new Agent({
     ca,
-    // A URL keeps no port that is its scheme's own.
-    port: Number(port) || 443,
+    port,
     lookup: (_, { all }, done) => {
       const family = address.includes(':') ? 6 : 4;
       if (all) done(null, [{ address, family }]);

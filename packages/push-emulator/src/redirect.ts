@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import type { PushEmulator } from './emulator.ts';
+import { addressOf } from './tls.ts';
 
 const APPLE = /^api(\.sandbox|\.development)?\.push\.apple\.com$/;
 const OTHERS = [
@@ -26,10 +27,7 @@ export function redirectVendors({
 }: Pick<PushEmulator, 'httpsUrl' | 'apnsUrl' | 'ca'>): () => void {
   const targetOf = ({ host = '' }: Destination) => {
     const url = APPLE.test(host) ? apnsUrl : OTHERS.some((one) => one.test(host)) ? httpsUrl : undefined;
-    if (url === undefined) return undefined;
-    const { hostname, port } = new URL(url);
-    // A URL keeps no port that is its scheme's own.
-    return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 443 };
+    return url === undefined ? undefined : addressOf(url);
   };
 
   const trusted = getCACertificates('default');

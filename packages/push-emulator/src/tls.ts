@@ -17,6 +17,12 @@ export const TLS_HOSTS = [
   '*.development.push.apple.com',
 ];
 
+/** Where an https URL leads, as sockets take it: a URL has brackets around IPv6, and no port where it is 443. */
+export function addressOf(httpsUrl: string): { readonly host: string; readonly port: number } {
+  const { hostname, port } = new URL(httpsUrl);
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) || 443 };
+}
+
 /**
  * Lets some connections of a server meet a certificate of an authority that nobody knows: those for which `isBad` answers true as
  * they come.

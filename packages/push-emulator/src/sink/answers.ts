@@ -45,7 +45,6 @@ export function createSinkServices(counter: TargetCounter, share: number) {
     return isOne;
   };
   const fcmAnswers = new Map<string, SinkAnswer>();
-  let fcmPath = '';
   const fcm: SinkService = {
     needsBody: true,
     answer(path, body) {
@@ -84,11 +83,7 @@ export function createSinkServices(counter: TargetCounter, share: number) {
     /** The service of a path; everything that is nobody else's is an endpoint of web push. */
     find(path: string): SinkService {
       if (path.startsWith(APNS_PATH)) return apns;
-      if (path === fcmPath) return fcm;
-      if (FCM_PATH.test(path)) {
-        fcmPath = path;
-        return fcm;
-      }
+      if (fcmAnswers.has(path) || FCM_PATH.test(path)) return fcm;
       if (HMS_PATH.test(path)) return hms;
       return TOKEN_PATHS.includes(path) ? oauth : webPush;
     },

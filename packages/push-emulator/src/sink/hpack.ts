@@ -125,7 +125,7 @@ export class HpackDecoder {
   }
 
   #text(): string {
-    const isHuffman = this.#isHuffman();
+    const isHuffman = ((this.#block[this.#at] ?? 0) & 0x80) !== 0;
     const start = this.#skipText();
     return isHuffman
       ? decodeHuffman(this.#block, start, this.#at)
@@ -148,10 +148,6 @@ export class HpackDecoder {
     this.#lastPath = this.#text();
     this.#pathCode = this.#block.subarray(before, this.#at);
     return this.#lastPath;
-  }
-
-  #isHuffman(): boolean {
-    return ((this.#block[this.#at] ?? 0) & 0x80) !== 0;
   }
 
   /** @returns where it began, after its length */
